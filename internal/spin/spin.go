@@ -1,0 +1,15 @@
+// Package spin is about waiting for another CPU without going to sleep: for what
+// takes less time than the kernel needs to put a thread to sleep and wake it.
+package spin
+
+import (
+	"sync"
+
+	"github.com/mpgo/mp/internal/sys"
+)
+
+// Worthwhile reports whether another CPU can be at work while this one spins.
+// With a single one, spinning only keeps the other process from running.
+func Worthwhile() bool { return severalCPUs() }
+
+var severalCPUs = sync.OnceValue(func() bool { return sys.NumCPU() > 1 })

@@ -1,0 +1,181 @@
+package shm
+
+import (
+	"fmt"
+	"syscall"
+
+	"github.com/mpgo/mp/internal/sys"
+)
+
+// Blocks larger than the largest class are runs of units. The first unit's
+// header is the block's; the others are its tails and name it.
+//
+// A run is claimed unit by unit, each by its own CAS, then the tails are written
+// and the head goes live. It is freed backwards: pages first, then tails, then
+// the head. So while a head is claimed or drained its tails say whose they are,
+// and a unit that says something else belongs to somebody else.
+
+// claimRun takes n free units in a row for this process.
+func (a *Arena) claimRun(n int) (int, error) {
+	if u, ok := a.searchRun(int(a.nextUnit.Load()), n); ok {
+		return u, nil
+	}
+	if u, ok := a.searchRun(0, n); ok {
+		return u, nil
+	}
+	return 0, fmt.Errorf("shm: the arena of %d bytes has no %d free bytes in one piece; free something, or make it larger before its first use: %w",
+		a.geo.size, n*unitSize, syscall.ENOSPC)
+}
+
+// searchRun tries every place from the unit at on.
+func (a *Arena) searchRun(at, n int) (int, bool) {
+	for at+n <= a.geo.units {
+		busy := a.lastBusy(at, n)
+		if busy < 0 && a.raise(at+n) == nil {
+			busy = a.tryClaim(at, n)
+		}
+		if busy < 0 {
+			a.nextUnit.Store(int64(at + n))
+			return at, true
+		}
+		at = busy + 1
+	}
+	return 0, false
+}
+
+// lastBusy is the last unit of the n from at that is not free, or -1.
+func (a *Arena) lastBusy(at, n int) int {
+	top := int(a.head.highWater.Load())
+	for u := min(at+n, top) - 1; u >= at; u-- {
+		if a.units[u].load().phase() != free {
+			return u
+		}
+	}
+	return -1
+}
+
+// raise lifts the high-water mark to n units, with memory for their headers. It
+// comes before the claim, so that whoever scans for what the dead left sees it.
+func (a *Arena) raise(n int) error {
+	for {
+		top := a.head.highWater.Load()
+		if uint64(n) <= top {
+			return nil
+		}
+		if err := sys.Reserve(a.seg.File(), headersOffset+int64(top)*headerSize, int64(n-int(top))*headerSize); err != nil {
+			return err
+		}
+		if a.head.highWater.CompareAndSwap(top, uint64(n)) {
+			return nil
+		}
+	}
+}
+
+// tryClaim claims the n units from at. On the way it may lose one to another
+// process: then it lets go of all and returns that one, else -1.
+func (a *Arena) tryClaim(at, n int) int {
+	for u := at; u < at+n; u++ {
+		h := &a.units[u]
+		s := h.load()
+		if s.phase() != free || !h.cas(s, s.next(a.self)) {
+			a.unclaim(at, u)
+			return u
+		}
+	}
+	return -1
+}
+
+// unclaim frees the claimed units from at to before end.
+func (a *Arena) unclaim(at, end int) {
+	for u := at; u < end; u++ {
+		h := &a.units[u]
+		h.put(h.load().to(free, Nobody))
+	}
+}
+
+// layRun reserves memory for a claimed run and writes its tails.
+func (a *Arena) layRun(at, n int, bytes int64) error {
+	if err := a.reserve(at, bytes); err != nil {
+		_ = a.discard(at, n)
+		a.unclaim(at, at+n)
+		return err
+	}
+	for u := at + 1; u < at+n; u++ {
+		h := &a.units[u]
+		h.put(makeState(tail, uint32(at), h.load().gen()))
+	}
+	return nil
+}
+
+// reserve makes the first bytes of a run real memory, so that a lack of it is an
+// error here and not a fault at use.
+func (a *Arena) reserve(at int, bytes int64) error {
+	if err := sys.Reserve(a.seg.File(), a.geo.unitOffset(at), roundUp(bytes, pageSize)); err != nil {
+		return fmt.Errorf("shm: no memory for %d bytes: %w", bytes, err)
+	}
+	return nil
+}
+
+// checkMemoryFrom is the size from which the kernel is asked first what it has:
+// it would rather kill somebody than refuse.
+const checkMemoryFrom = 16 << 20
+
+// checkMemory reports whether the machine lacks the memory for a large block.
+func checkMemory(bytes int64) error {
+	if bytes < checkMemoryFrom {
+		return nil
+	}
+	if have, ok := sys.MemAvailable(); ok && bytes > have {
+		return fmt.Errorf("shm: %d bytes asked for, %d available on this machine: %w", bytes, have, syscall.ENOMEM)
+	}
+	return nil
+}
+
+// discard gives the pages of n units back; they read as zero afterwards.
+func (a *Arena) discard(at, n int) error {
+	return sys.Discard(a.seg.File(), a.geo.unitOffset(at), int64(n)*unitSize)
+}
+
+// unitsFor is how many units hold so many bytes.
+func unitsFor(bytes int64) int { return int(roundUp(bytes, unitSize) / unitSize) }
+
+// freeRun ends the use of a doomed run. The head is this process's.
+func (a *Arena) freeRun(at int) {
+	h := &a.units[at]
+	s := h.load()
+	n := a.runLength(at)
+	if s.phase() == doomed {
+		// No tail is free yet: all n units are still the block's own.
+		_ = a.discard(at, n)
+		s = s.to(drained, a.self)
+		h.put(s)
+	}
+	for u := at + n - 1; u > at; u-- {
+		t := &a.units[u]
+		if ts := t.load(); ts.phase() == tail && int(ts.operand()) == at {
+			t.put(ts.to(free, Nobody))
+		}
+	}
+	h.put(s.to(free, Nobody))
+	a.lowerNextUnit(at)
+}
+
+// runLength is how many units a head's block has; its size is not trusted
+// beyond the arena.
+func (a *Arena) runLength(at int) int {
+	n := a.units[at].size.Load()
+	if n > uint64(a.geo.units-at)*unitSize {
+		return a.geo.units - at
+	}
+	return max(1, unitsFor(int64(n)))
+}
+
+// lowerNextUnit lets the next search begin at a unit that has just become free.
+func (a *Arena) lowerNextUnit(u int) {
+	for {
+		now := a.nextUnit.Load()
+		if int64(u) >= now || a.nextUnit.CompareAndSwap(now, int64(u)) {
+			return
+		}
+	}
+}

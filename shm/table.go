@@ -1,0 +1,172 @@
+package shm
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/mpgo/mp/internal/futex"
+)
+
+// A slot of the process table is one process at a time:
+//
+//	0    status     phase, who works on it, generation: one word
+//	8    pid        ┐ for people and for the proof of death;
+//	16   started    │ written by the process itself
+//	24   namespace  │ before it is alive
+//	32   parent     ┘
+//	36   announced  generation whose death has been announced
+//	128  robust     kernel robust list, read by the kernel at death (robust_unsafe.go)
+//	160  life       the process's futex word on that list
+//
+// Life of a slot. Each arrow is one CAS on status:
+//
+//	vacant(g) ──Reserve──▶ reserved(g+1, by the parent) ──join──▶ alive(g+1)
+//	    ▲                               │                            │
+//	    └────────── buried ────── dead(g+1, by the undertaker) ◀── proof of death
+//
+// A parent reserves the slot before it starts the child, so that a full table is
+// the parent's error; a child that finds its reservation gone must not begin. A
+// slot stays dead until its holds are cleared from all blocks, and only its
+// undertaker does that: a slot reused in the meantime would lose holds of its
+// own. An undertaker that is killed is buried by the next, with all it began.
+type slot struct {
+	status    atomic.Uint64
+	pid       atomic.Int64
+	started   atomic.Uint64
+	namespace atomic.Uint64
+	parent    atomic.Uint32
+	announced atomic.Uint32
+	_         [128 - 40]byte
+
+	robust robustList
+	life   atomic.Uint32
+	_      [128 - 36]byte
+}
+
+// Bits of the life word, from the kernel's include/uapi/linux/futex.h.
+const (
+	lifeDied    = 0x40000000 // FUTEX_OWNER_DIED: set by the kernel at death
+	lifeWaiters = 0x80000000 // FUTEX_WAITERS: always set, so that the kernel wakes a guardian
+)
+
+// slotStatus: generation in bits 0–22, phase in 23–24, owner in 25–55.
+type slotStatus uint64
+
+type slotPhase uint8
+
+const (
+	vacant slotPhase = iota
+	reserved
+	alive
+	dead
+)
+
+const slotGenBits = 31 - slotBits
+
+func makeStatus(p slotPhase, owner Incarnation, gen uint32) slotStatus {
+	return slotStatus(gen) | slotStatus(p)<<slotGenBits | slotStatus(owner)<<(slotGenBits+2)
+}
+
+func (s slotStatus) gen() uint32        { return uint32(s) & (1<<slotGenBits - 1) }
+func (s slotStatus) phase() slotPhase   { return slotPhase(s>>slotGenBits) & 3 }
+func (s slotStatus) owner() Incarnation { return Incarnation(s >> (slotGenBits + 2)) }
+func (s slotStatus) peopled() bool      { return s.phase() == reserved || s.phase() == alive }
+
+func (s *slot) load() slotStatus { return slotStatus(s.status.Load()) }
+
+func (s *slot) cas(from, to slotStatus) bool {
+	return s.status.CompareAndSwap(uint64(from), uint64(to))
+}
+
+// Self is this process's incarnation in the arena.
+func (a *Arena) Self() Incarnation { return a.self }
+
+// Epoch is the word that is raised, and whose sleepers are all woken, after each
+// proven death.
+func (a *Arena) Epoch() *atomic.Uint32 { return &a.head.epoch }
+
+// Alive reports whether i may still run. False is a proof of death and final. A
+// name that the arena has not given out yet, as found in damaged memory, is no
+// proof of anything, so it counts as alive.
+func (a *Arena) Alive(i Incarnation) bool {
+	if !i.Valid() {
+		return i != DeadOwner && i != Nobody
+	}
+	s := a.slots[i.Slot()].load()
+	if s.gen() == i.Generation() {
+		return s.peopled()
+	}
+	return laterGeneration(i.Generation(), s.gen())
+}
+
+// laterGeneration reports whether g comes after h on the circle of generations.
+func laterGeneration(g, h uint32) bool {
+	ahead := (g - h) & (1<<slotGenBits - 1)
+	return ahead < 1<<(slotGenBits-1)
+}
+
+// Reserve takes a slot for a child that this process is about to start. The
+// child takes it over with Attach; Bury gives it back.
+func (a *Arena) Reserve() (Incarnation, error) {
+	begin := int(a.nextSlot.Add(1))
+	for n := range a.slots {
+		at := (begin + n) % len(a.slots)
+		s := a.slots[at].load()
+		if s.phase() != vacant {
+			continue
+		}
+		gen := nextGeneration(s.gen())
+		if a.slots[at].cas(s, makeStatus(reserved, a.self, gen)) {
+			return makeIncarnation(at, gen), nil
+		}
+	}
+	return Nobody, fmt.Errorf("shm: %w: %d processes live in this arena; wait for some to end", ErrProcessTableFull, MaxProcesses)
+}
+
+// join makes this process the one that i names: it writes who it is, starts its
+// guardian, and then claims the slot. Killed before the claim, the slot is still
+// reserved by the parent, who learns of the end as of any child's.
+func (a *Arena) join(i Incarnation, from slotStatus, parent Incarnation) error {
+	s := &a.slots[i.Slot()]
+	s.describe(parent)
+	a.self = i
+	if err := a.startGuardian(); err != nil {
+		return err
+	}
+	if !s.cas(from, makeStatus(alive, Nobody, i.Generation())) {
+		return fmt.Errorf("shm: the place %v in the process table was withdrawn: the parent gave this process up", i)
+	}
+	a.head.tableVersion.Add(1)
+	futex.WakeAll(&a.head.tableVersion)
+	return nil
+}
+
+// A ProcessEntry is what the table knows of a process.
+type ProcessEntry struct {
+	Incarnation Incarnation
+	Parent      Incarnation
+	PID         int
+}
+
+// Processes lists those who live in the arena now.
+func (a *Arena) Processes() []ProcessEntry {
+	var list []ProcessEntry
+	for at := range a.slots {
+		s := &a.slots[at]
+		st := s.load()
+		if st.phase() != alive {
+			continue
+		}
+		list = append(list, ProcessEntry{
+			Incarnation: makeIncarnation(at, st.gen()),
+			Parent:      Incarnation(s.parent.Load()),
+			PID:         int(s.pid.Load()),
+		})
+	}
+	return list
+}
+
+// Parent is the process that started this one, or Nobody in the first.
+func (a *Arena) Parent() Incarnation {
+	return Incarnation(a.slots[a.self.Slot()].parent.Load())
+}

@@ -1,0 +1,453 @@
+package ipc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"sync/atomic"
+
+	"github.com/mpgo/mp/shm"
+)
+
+var (
+	// ErrFull: no free cell for another message.
+	ErrFull = errors.New("full")
+
+	// ErrEmpty: no message that could be taken now.
+	ErrEmpty = errors.New("empty")
+)
+
+// A Ring is a bounded queue of messages for any number of putting and getting
+// processes, and of goroutines in each. It must not be copied. Any of the
+// processes may be killed at any instruction: no committed message is lost, none
+// is given to two live consumers, and nobody else is held up.
+//
+// A message is a string of bytes. It is put and got as a whole (Put, Get), or
+// filled and read where it lies (Claim and Commit, Take and Release).
+//
+// A Put, or Commit, synchronizes before the Get, or Take, of its message, and a
+// Release before the Claim of the freed cell.
+//
+// It is what Python's multiprocessing.Queue is made for, but without the feeder
+// thread: a Put that returned is committed, whatever happens to its process.
+//
+// # Delivery
+//
+// A Put that returned nil is committed: only the death of its consumer can lose
+// the message. A consumer that dies before Release gives it back, and it is taken
+// once more; a consumer that dies after Release has had it.
+//
+// Messages come in the order in which their cells were claimed. A claimed cell
+// holds up the later ones until it is committed or aborted, or its process is
+// dead: a stopped producer is waited for. A taken cell holds up nobody until the
+// ring has gone round once: then its place is missed.
+//
+// # Layout
+//
+// Words are little-endian; what one side writes is 128 bytes away from what the
+// other writes (CPUs prefetch lines in pairs).
+//
+//	  0  magic     4  who made it, and the version of this layout; stored last
+//	  4  capacity  4  cells, 1…MaxRingCapacity
+//	  8  stride    4  bytes from cell to cell, a multiple of 64
+//	 12  inline    4  most bytes of a message, at most stride-16
+//	 16            8  reserved: block with the cells' attached buffers
+//	 24            8  reserved: block with the leases
+//	128  closed    4  written once; read by producers, and by consumers when empty
+//	136  puts     16  doorbell of committed messages: consumers sleep, producers wake
+//	256  scanned   4  death epoch up to which the dead's messages were taken over
+//	264  frees    16  doorbell of freed cells: producers sleep, consumers wake
+//	384  tail      8  hint for producers
+//	512  head      8  hint for consumers
+//	640  cells        capacity × stride; see cellHeader
+//
+// The geometry is read once, checked against the length of the memory, and never
+// read again. All other words may change to anything at any time without harm
+// to this process.
+//
+// # Positions and cells
+//
+// Messages lie at positions: the first lap through the cells is lap 0, and so on.
+// A position is {lap, index}; a cell's state is {lap, phase, owner} in one word,
+// and its changes are what the protocol consists of:
+//
+//	{l, vacant}          position {l, i} has not been claimed yet
+//	{l, writing, P}      P has claimed it, and alone writes to the cell
+//	{l, ready}           the message is committed; nobody writes
+//	{l, reading, C}      C has taken it, and alone may read
+//	{l+1, vacant}        the position is passed: its message is consumed, or there
+//	                     never was one
+//
+//	Claim    {l, vacant}     → {l, writing, me}   claims        CAS
+//	Commit   {l, writing, me}→ {l, ready}         publishes     store, observed by Take
+//	Abort    {l, writing, me}→ {l+1, vacant}      gives up      store
+//	Take     {l, ready}      → {l, reading, me}   claims        CAS
+//	Release  {l, reading, me}→ {l+1, vacant}      releases      store, observed by Claim
+//	abort of the dead  {l, writing, dead} → {l+1, vacant}       CAS, by anybody
+//	inheritance        {l, reading, dead} → {l, reading, me}    CAS, by a consumer
+//
+// tail and head are only hints: tail is at most the first position not yet
+// claimed, head at most the first not yet taken. Who finds a hint behind moves it
+// on by one, with a CAS that expects what it read.
+//
+// # Invariants
+//
+//  1. A cell {l, writing or reading, P} is changed by P alone while P lives.
+//  2. The state of a cell only grows, in the order of the list above; so a CAS
+//     that succeeds saw the latest state.
+//  3. Positions are claimed in order: {l, i} is claimed only by one that read it
+//     in tail, and tail moves past a position only after it was claimed. So a
+//     vacant position has nothing but vacant positions behind it, and a consumer
+//     that finds head's position vacant may call the ring empty.
+//  4. A cell's next lap begins only after {l+1, vacant}; so whoever finds a state
+//     beyond its position's knows that the position is passed.
+//  5. A ready cell has tail and, once taken, head beyond it or about to be moved
+//     by whoever comes next.
+//
+// # A kill after each step
+//
+//	Claim: CAS            tail is moved by the next producer; when a consumer gets
+//	                      there, it aborts the cell: nothing was promised
+//	Claim: tail moved     as above
+//	while filling         as above; the half-filled cell is read by nobody
+//	Commit: store         the message is delivered; a missing wake-up is made up
+//	                      for by the death epoch
+//	Take: CAS             head is moved by the next consumer; the first consumer that
+//	                      sees the new death epoch takes the message over
+//	Take: head moved      the message is taken over
+//	while reading         the message is taken over, and so delivered again
+//	Release: store        it was delivered; the epoch makes up for a wake-up
+//	abort of the dead     the cell is vacant; the epoch makes up for a wake-up
+//	inheritance           the heir is a dead owner like the first
+//	end of a scan         the next consumer scans again
+//	Close: store          the ring is closed; the epoch makes up for wake-ups
+//
+// Nothing is aborted or inherited from a process that is not proven dead, so the
+// dead one cannot come back and write into a cell that was given on.
+//
+// # Who looks for the messages of the dead
+//
+// scanned is the death epoch at which somebody last walked all cells and found no
+// message of a dead consumer. A consumer that sees another epoch walks first and
+// takes what it finds; the one that finds nothing stores the epoch it had read
+// before it began. No later death can add to the messages of those already dead,
+// so nobody walks twice for one death but those who walk at the same time.
+//
+// # Closing
+//
+// A producer looks at closed after its claim, and aborts the claim if it is set.
+// A consumer calls the ring drained if it saw closed set and then a vacant
+// position at head. A claim before that look at head is waited for; one after it
+// comes after closed was stored, and so is aborted: no message is committed that
+// no consumer waits for. A producer that was killed in between is aborted as
+// always and holds up nobody.
+//
+// # Laps go round
+//
+// A cell's lap has 31 bits and goes round, in two minutes if a ring of capacity 1
+// is very busy. Laps are compared by their difference, so that does no harm,
+// except to a process that is stopped between its Load of a state and its CAS for
+// exactly 2³¹ laps: it then claims, or takes, a position it did not aim at. The
+// cell is rightly its own, no message is lost or doubled, but one comes out of
+// order, and one put ahead of tail is found only when tail gets there; so a
+// producer whose tail is far from where it was aborts the claim and begins again.
+// Dead owners do not run, and an owner's generation keeps the CAS on their cells
+// from meeting another's. The hints have 64 bits and do not go round.
+//
+// # What was tried
+//
+// A ring with tickets, or with a claim in tail and the owner elsewhere, wedges if
+// its claimer is killed before the owner is named. Publishing with a plain store,
+// prefetching the next cell, and a CAS without a Load before it gain nothing
+// here: what a message costs is the way of its cell between two caches. What does
+// gain is to stay away from a cell that the other side is about to write; see
+// lull.
+type Ring struct {
+	cells atomic.Pointer[cells]
+	d     Domain
+
+	put, get         *gate
+	putLull, getLull lull
+	putEdge          edge // from Commit to Take
+	freeEdge         edge // from Release to Claim
+}
+
+// MaxRingCapacity is the largest number of cells of a Ring.
+const MaxRingCapacity = 1 << 30
+
+// MaxRingInline is the largest inline size of a Ring.
+const MaxRingInline = 1 << 30
+
+const (
+	ringMagic  = 0x3152_706d // "mpR1"
+	ringHeader = 640
+	cellAlign  = 64
+)
+
+// A ringGeometry is the first line of a Ring; written by InitRing only.
+type ringGeometry struct {
+	magic    atomic.Uint32
+	capacity uint32
+	stride   uint32
+	inline   uint32
+	attached uint64 // reserved
+	leases   uint64 // reserved
+}
+
+// A ringWatch is what one side of a Ring looks at and the other seldom writes.
+type ringWatch struct {
+	word atomic.Uint32 // closed, or scanned
+	_    uint32
+	bell doorbell
+}
+
+// cells are the memory of a Ring as one view sees it: addresses, and the geometry
+// that was checked. They never change.
+type cells struct {
+	ring  *Ring
+	me    uint64 // the owner field of this process's states
+	epoch *atomic.Uint32
+
+	tail, head *atomic.Uint64
+	closed     *atomic.Uint32
+	scanned    *atomic.Uint32
+	puts       *doorbell
+	frees      *doorbell
+
+	first    cellBase
+	stride   uint64
+	capacity uint64
+	shift    uint // position = lap<<shift | index
+	inline   uint32
+}
+
+// RingSize is the memory of a Ring with so many cells, for messages of at most
+// inline bytes each.
+func RingSize(capacity, inline int) (int, error) {
+	switch {
+	case capacity < 1:
+		return 0, fmt.Errorf("ipc: a ring of %d cells: the capacity must be at least 1", capacity)
+	case inline < 0:
+		return 0, fmt.Errorf("ipc: a ring for messages of %d bytes", inline)
+	case capacity > MaxRingCapacity || inline > MaxRingInline:
+		return 0, fmt.Errorf("ipc: a ring of %d cells of %d bytes: %w", capacity, inline, shm.ErrTooLarge)
+	}
+	size := ringHeader + int64(capacity)*int64(strideFor(inline))
+	if int64(int(size)) != size {
+		return 0, fmt.Errorf("ipc: a ring of %d bytes: %w", size, shm.ErrTooLarge)
+	}
+	return int(size), nil
+}
+
+func strideFor(inline int) int {
+	return (cellHeaderSize + inline + cellAlign - 1) &^ (cellAlign - 1)
+}
+
+// InitRing makes an empty ring in mem, which must begin at a multiple of 64 and
+// have at least RingSize bytes. Nobody may use the ring before it returned.
+func InitRing(mem []byte, capacity, inline int) error { return initRing(mem, capacity, inline, 0) }
+
+// initRing begins at a later lap, for tests.
+func initRing(mem []byte, capacity, inline int, lap uint64) error {
+	size, err := RingSize(capacity, inline)
+	if err != nil {
+		return err
+	}
+	if len(mem) < size {
+		return fmt.Errorf("ipc: a ring of %d bytes in %d bytes of memory", size, len(mem))
+	}
+	clear(mem[:ringHeader])
+	g := shm.At[ringGeometry](mem, 0)
+	g.capacity, g.stride, g.inline = uint32(capacity), uint32(strideFor(inline)), uint32(inline)
+	c := newCells(mem, g.capacity, g.stride, g.inline)
+	start := lap << c.shift
+	for i := range c.capacity {
+		h := c.first.at(i * c.stride)
+		h.state.Store(vacantAt(start, c.shift))
+		h.length, h.attempt, h.kind = 0, 0, 0
+	}
+	c.tail.Store(start)
+	c.head.Store(start)
+	g.magic.Store(ringMagic)
+	return nil
+}
+
+// OpenRing is the calling process's view of the ring in mem. There must be one
+// view of a ring in a process. What mem holds is not trusted: a geometry that
+// does not fit into it is ErrDamaged.
+func OpenRing(d Domain, mem []byte) (*Ring, error) {
+	c, err := openCells(mem)
+	if err != nil {
+		return nil, err
+	}
+	r := &Ring{d: d, put: newGate(d), get: newGate(d)}
+	c.ring, c.epoch, c.me = r, d.Epoch(), ownerField(d.Self())
+	r.cells.Store(c)
+	return r, nil
+}
+
+// openCells reads the geometry, once, and checks it.
+func openCells(mem []byte) (*cells, error) {
+	if len(mem) < ringHeader {
+		return nil, fmt.Errorf("ipc: a ring in %d bytes of memory: %w", len(mem), shm.ErrDamaged)
+	}
+	g := shm.At[ringGeometry](mem, 0)
+	if m := g.magic.Load(); m != ringMagic {
+		return nil, fmt.Errorf("ipc: no ring here, the magic is %#x: %w", m, shm.ErrDamaged)
+	}
+	capacity, stride, inline := g.capacity, g.stride, g.inline
+	if err := checkGeometry(len(mem), capacity, stride, inline); err != nil {
+		return nil, err
+	}
+	return newCells(mem, capacity, stride, inline), nil
+}
+
+func checkGeometry(size int, capacity, stride, inline uint32) error {
+	ok := capacity >= 1 && capacity <= MaxRingCapacity && inline <= MaxRingInline &&
+		int(stride) == strideFor(int(inline)) &&
+		uint64(capacity)*uint64(stride) <= uint64(size-ringHeader)
+	if !ok {
+		return fmt.Errorf("ipc: a ring of %d cells, %d bytes apart, for %d bytes in %d: %w",
+			capacity, stride, inline, size, shm.ErrDamaged)
+	}
+	return nil
+}
+
+func newCells(mem []byte, capacity, stride, inline uint32) *cells {
+	put, get := shm.At[ringWatch](mem, 128), shm.At[ringWatch](mem, 256)
+	return &cells{
+		tail:     shm.At[atomic.Uint64](mem, 384),
+		head:     shm.At[atomic.Uint64](mem, 512),
+		closed:   &put.word,
+		puts:     &put.bell,
+		scanned:  &get.word,
+		frees:    &get.bell,
+		first:    newCellBase(mem[ringHeader:]),
+		stride:   uint64(stride),
+		capacity: uint64(capacity),
+		shift:    uint(bits.Len32(capacity - 1)),
+		inline:   inline,
+	}
+}
+
+// Cap is the number of cells.
+func (r *Ring) Cap() int { return int(r.cells.Load().capacity) }
+
+// Inline is the size of the largest message.
+func (r *Ring) Inline() int { return int(r.cells.Load().inline) }
+
+// Len is about the number of messages: those that are being put are counted,
+// those that are being read are not. It may be outdated when it returns.
+func (r *Ring) Len() int {
+	c := r.cells.Load()
+	head := c.head.Load()
+	tail := c.tail.Load() // after head, so that a moving ring seems longer, not negative
+	n := int64(tail>>c.shift-head>>c.shift)*int64(c.capacity) + int64(tail&c.mask()) - int64(head&c.mask())
+	return int(min(max(n, 0), int64(c.capacity)))
+}
+
+// Close ends the putting side for all processes: when it returned, no Put or
+// Claim succeeds any more. What is committed, and what was claimed before, can
+// still be got; then Get and Take return ErrClosed. All who wait look again.
+func (r *Ring) Close() error {
+	c := r.cells.Load()
+	c.closed.Store(1) // observed by claim and take
+	c.puts.wakeAll()
+	c.frees.wakeAll()
+	return nil
+}
+
+// Closed reports whether the ring was closed, by whichever process.
+func (r *Ring) Closed() bool { return r.cells.Load().closed.Load() != 0 }
+
+// Detach ends this process's view: everybody who waits through it, or uses it
+// later, gets ErrClosed. Other processes are not concerned. Claimed and taken
+// cells stay valid until they are given back, which must happen before the
+// memory goes away.
+func (r *Ring) Detach() {
+	r.cells.Store(detached)
+	r.put.close()
+	r.get.close()
+}
+
+// detached are the cells of views that were ended: those of an empty and closed
+// ring. So the fast paths need not ask whether there still is a view.
+var detached = func() *cells {
+	mem := make([]byte, ringHeader+2*cellAlign)
+	mem = alignTo(mem, cellAlign)
+	if err := InitRing(mem, 1, 0); err != nil {
+		panic(err)
+	}
+	c := newCells(mem, 1, cellAlign, 0)
+	c.closed.Store(1)
+	c.inline = MaxRingInline // so that Put says ErrClosed, not ErrTooLarge
+	c.ring, c.epoch, c.me = new(Ring), new(atomic.Uint32), ownerField(shm.DeadOwner)
+	return c
+}()
+
+// String tells the fill and the state.
+func (r *Ring) String() string {
+	state := ""
+	if r.Closed() {
+		state = ", closed"
+	}
+	return fmt.Sprintf("Ring(%d of %d%s)", r.Len(), r.Cap(), state)
+}
+
+// Put puts a copy of msg, and waits for a free cell if need be. If it returns
+// nil, the message is committed. Otherwise it was not put, and the error is
+// ErrClosed, the context's, or ErrTooLarge for more than Inline bytes.
+func (r *Ring) Put(ctx context.Context, msg []byte) error {
+	if err := r.fits(len(msg)); err != nil {
+		return err
+	}
+	c, err := r.Claim(ctx)
+	if err != nil {
+		return err
+	}
+	copy(c.Bytes(), msg)
+	c.Commit(len(msg))
+	return nil
+}
+
+// TryPut is Put, but returns ErrFull where Put would wait.
+func (r *Ring) TryPut(msg []byte) error {
+	if err := r.fits(len(msg)); err != nil {
+		return err
+	}
+	c, err := r.TryClaim()
+	if err != nil {
+		return err
+	}
+	copy(c.Bytes(), msg)
+	c.Commit(len(msg))
+	return nil
+}
+
+func (r *Ring) fits(n int) error {
+	if most := r.cells.Load().inline; uint64(n) > uint64(most) {
+		return fmt.Errorf("ipc: a message of %d bytes in a ring for %d: %w", n, most, shm.ErrTooLarge)
+	}
+	return nil
+}
+
+// Get takes the next message, appends it to buf, and returns that. It waits for
+// one if need be. The error is ErrClosed if the ring is closed and drained, the
+// context's, or ErrDamaged for a message that was there but made no sense.
+func (r *Ring) Get(ctx context.Context, buf []byte) ([]byte, error) {
+	t, err := r.Take(ctx)
+	if err != nil {
+		return buf, err
+	}
+	return t.consume(buf)
+}
+
+// TryGet is Get, but returns ErrEmpty where Get would wait.
+func (r *Ring) TryGet(buf []byte) ([]byte, error) {
+	t, err := r.TryTake()
+	if err != nil {
+		return buf, err
+	}
+	return t.consume(buf)
+}

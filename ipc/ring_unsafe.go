@@ -1,0 +1,49 @@
+package ipc
+
+import "unsafe"
+
+// A cellBase is where the cells of a ring begin.
+type cellBase struct{ p unsafe.Pointer }
+
+func newCellBase(mem []byte) cellBase {
+	// SAFETY: the address of mem[0]; it keeps a Go-heap mem alive, and a mapped one
+	// stays mapped for as long as its owner uses the ring (OpenRing).
+	return cellBase{unsafe.Pointer(unsafe.SliceData(mem))}
+}
+
+// at is the header of the cell that begins off bytes after the first.
+func (b cellBase) at(off uint64) *cellHeader {
+	// SAFETY: off is index × stride with index < capacity, and RingSize or
+	// checkGeometry made sure that capacity × stride bytes follow the base. The base
+	// and the stride are multiples of 8 (shm.At checked the alignment of the header,
+	// which is a multiple of 64 bytes long), the header's alignment.
+	return (*cellHeader)(unsafe.Add(b.p, off))
+}
+
+// offset is the reverse of at.
+func (b cellBase) offset(h *cellHeader) uint64 {
+	// SAFETY: both addresses are only looked at; h was found by at.
+	return uint64(uintptr(unsafe.Pointer(h)) - uintptr(b.p))
+}
+
+// bytes are the n bytes after a cell's header.
+func (h *cellHeader) bytes(n uint32) []byte {
+	// SAFETY: n is at most the ring's inline size, and each cell has stride ≥ 16 +
+	// inline bytes (strideFor, checkGeometry).
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(h), cellHeaderSize)), n)
+}
+
+// alignTo is the part of mem that begins at a multiple of n.
+func alignTo(mem []byte, n uintptr) []byte {
+	// SAFETY: the address is only looked at.
+	addr := uintptr(unsafe.Pointer(unsafe.SliceData(mem)))
+	return mem[(n-addr%n)%n:]
+}
+
+// Sizes and offsets that other processes rely on.
+const (
+	_ = -(unsafe.Sizeof(cellHeader{}) ^ cellHeaderSize)
+	_ = -(unsafe.Sizeof(ringWatch{}) ^ 24)
+	_ = -(unsafe.Offsetof(ringWatch{}.bell) ^ 8)
+	_ = -(unsafe.Sizeof(ringGeometry{}) ^ 32)
+)

@@ -1,0 +1,62 @@
+package child
+
+import (
+	"encoding/binary"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/mpgo/mp/internal/sys"
+)
+
+// A Self is what a child was born with.
+type Self struct {
+	Marker string
+	Arena  *os.File
+	life   *os.File
+}
+
+// Marked reports whether this process was started as a child and has not called
+// Adopt yet.
+func Marked() bool {
+	_, ok := os.LookupEnv(markerName)
+	return ok
+}
+
+// Adopt takes over what the parent prepared; ok is false in a process that is no
+// child. From here on nothing of it leaks to this process's own children.
+func Adopt() (self Self, ok bool) {
+	marker, ok := os.LookupEnv(markerName)
+	if !ok {
+		return Self{}, false
+	}
+	_ = os.Unsetenv(markerName)
+	for _, fd := range []int{arenaFD, lifeFD, crashFD} {
+		sys.CloseOnExec(fd)
+	}
+	crash := os.NewFile(crashFD, "crash")
+	_ = debug.SetCrashOutput(crash, debug.CrashOptions{}) // keeps a duplicate
+	_ = crash.Close()
+	_ = sys.SetNonblock(lifeFD) // so that waiting for the parent costs no thread
+	return Self{
+		Marker: marker,
+		Arena:  os.NewFile(arenaFD, "arena"),
+		life:   os.NewFile(lifeFD, "life"),
+	}, true
+}
+
+// Commands passes each command of the parent to obey, and returns when the
+// parent is gone.
+func (s Self) Commands(obey func(verb byte, operand uint64)) {
+	var c [commandSize]byte
+	for {
+		if _, err := io.ReadFull(s.life, c[:]); err != nil {
+			return // the end of the file, or no pipe: no parent either way
+		}
+		obey(c[0], binary.LittleEndian.Uint64(c[1:]))
+	}
+}
+
+// A command is a verb and its operand. It is written with one write, which a
+// pipe does not break up.
+const commandSize = 1 + 8

@@ -1,0 +1,187 @@
+package wire
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+
+	"github.com/mpgo/mp/shm"
+)
+
+// A Handle is a Go value that stands for an object in shared memory, such as a
+// *mp.Mutex. In messages it is the object's name; whoever sends it sees to it that
+// the object stays until the message has arrived. Handles are pointers that
+// marshal themselves to CBOR and back; nil ones arrive as nil.
+type Handle interface {
+	// WireRef is the object's name, or why the handle has none.
+	WireRef() (shm.Ref, error)
+}
+
+// A Codec encodes and decodes values of T. It has no state and may be used by many
+// goroutines at once.
+type Codec[T any] struct {
+	form  form
+	typ   reflect.Type
+	size  int       // bytes of a T, or of an element of a T
+	bools boolCheck // of what size covers
+	cbor  *cborCodec
+}
+
+// A form is how values of a type look as bytes; see the package comment.
+type form uint8
+
+const (
+	formPlain form = iota
+	formString
+	formSlice
+	formCBOR
+)
+
+// cache holds, by type, what For found: a *Codec[T] or an error.
+var cache sync.Map
+
+// For returns the codec of T, or an error that says what in T would be lost and
+// begins with what T is for. It looks at a type once.
+func For[T any](what string) (*Codec[T], error) {
+	t := reflect.TypeFor[T]()
+	found, ok := cache.Load(t)
+	if !ok {
+		found, _ = cache.LoadOrStore(t, build[T](t))
+	}
+	if err, failed := found.(error); failed {
+		return nil, fmt.Errorf("%s of type %v: %w", what, t, err)
+	}
+	return found.(*Codec[T]), nil
+}
+
+// build returns a *Codec[T] or an error.
+func build[T any](t reflect.Type) any {
+	switch {
+	case shm.CheckPlain(t) == nil:
+		return &Codec[T]{form: formPlain, typ: t, size: int(t.Size()), bools: boolsOf(t)}
+	case t.Kind() == reflect.String:
+		return &Codec[T]{form: formString, typ: t}
+	case t.Kind() == reflect.Slice && t.Elem().Size() > 0 && shm.CheckPlain(t.Elem()) == nil:
+		return &Codec[T]{form: formSlice, typ: t, size: int(t.Elem().Size()), bools: boolsOf(t.Elem())}
+	}
+	c, err := newCBORCodec(t)
+	if err != nil {
+		return err
+	}
+	return &Codec[T]{form: formCBOR, typ: t, cbor: c}
+}
+
+// Fixed is the length of every encoded T, or -1 if it differs from value to value.
+func (c *Codec[T]) Fixed() int {
+	if c.form == formPlain {
+		return c.size
+	}
+	return -1
+}
+
+// HasHandles reports whether a T can contain handles, so that Handles has to be
+// asked.
+func (c *Codec[T]) HasHandles() bool { return c.cbor != nil && c.cbor.root.handles }
+
+// Handles lists the handles in v that are not nil, one as often as it occurs. It
+// does not look into types that marshal themselves.
+func (c *Codec[T]) Handles(v T) []Handle {
+	if !c.HasHandles() {
+		return nil
+	}
+	return c.cbor.handles(reflect.ValueOf(&v).Elem())
+}
+
+// Append appends the encoded v to dst. It does not allocate if v is plain, a
+// string or a slice of plain elements, and dst has room. After an error dst has
+// its old length, but what lies behind that is undefined.
+func (c *Codec[T]) Append(dst []byte, v T) ([]byte, error) {
+	switch c.form {
+	case formPlain:
+		n := len(dst)
+		dst = slices.Grow(dst, c.size)[:n+c.size]
+		shm.Put(dst[n:], &v)
+		return dst, nil
+	case formString:
+		return append(dst, *asString(&v)...), nil
+	case formSlice:
+		return appendSlice(dst, *asBytes(&v), c.size), nil
+	}
+	return c.appendCBOR(dst, v)
+}
+
+// sliceEnd is the last byte of every slice that is not nil.
+const sliceEnd = 1
+
+// appendSlice appends a slice that asBytes viewed, with elements of n bytes.
+func appendSlice(dst []byte, s []byte, n int) []byte {
+	if s == nil {
+		return dst
+	}
+	b := memory(s, n)
+	dst = slices.Grow(dst, len(b)+1)
+	return append(append(dst, b...), sliceEnd)
+}
+
+// appendCBOR is apart so that v is on the heap only here.
+func (c *Codec[T]) appendCBOR(dst []byte, v T) ([]byte, error) {
+	return c.cbor.append(dst, &v)
+}
+
+// Decode makes a value from bytes that Append made. The value has no part in src.
+// Other bytes are an ErrMalformed or make another value; they cost no more memory
+// than a multiple of their number that depends on T.
+func (c *Codec[T]) Decode(src []byte) (T, error) {
+	switch c.form {
+	case formPlain:
+		return c.decodePlain(src)
+	case formString:
+		var v T
+		*asString(&v) = string(src)
+		return v, nil
+	case formSlice:
+		return c.decodeSlice(src)
+	}
+	return c.decodeCBOR(src)
+}
+
+func (c *Codec[T]) decodePlain(src []byte) (v T, err error) {
+	if len(src) != c.size {
+		return v, malformed(c.typ, "%d bytes instead of %d", len(src), c.size)
+	}
+	shm.Get(src, &v)
+	if c.bools != nil && !c.bools(shm.Bytes(&v)) {
+		clear(shm.Bytes(&v))
+		return v, malformed(c.typ, "a bool that is neither true nor false")
+	}
+	return v, nil
+}
+
+func (c *Codec[T]) decodeSlice(src []byte) (v T, err error) {
+	if len(src) == 0 {
+		return v, nil
+	}
+	body := src[:len(src)-1]
+	if src[len(body)] != sliceEnd || len(body)%c.size != 0 {
+		return v, malformed(c.typ, "%d bytes, not elements of %d bytes and the byte %02x", len(src), c.size, sliceEnd)
+	}
+	n := len(body) / c.size
+	s := reflect.MakeSlice(c.typ, n, n)
+	reflect.ValueOf(&v).Elem().Set(s)
+	elems := memory(*asBytes(&v), c.size)
+	copy(elems, body)
+	if c.bools != nil && !every(elems, c.size, c.bools) {
+		var none T
+		return none, malformed(c.typ, "a bool that is neither true nor false")
+	}
+	return v, nil
+}
+
+func (c *Codec[T]) decodeCBOR(src []byte) (T, error) {
+	var v, none T
+	if err := c.cbor.decode(src, &v); err != nil {
+		return none, err
+	}
+	return v, nil
+}

@@ -1,0 +1,25 @@
+package wire
+
+import "unsafe"
+
+// asString views a value whose kind is string as a string.
+func asString[T any](v *T) *string {
+	// SAFETY: the caller has T of kind string; a type's layout is that of its kind.
+	return (*string)(unsafe.Pointer(v))
+}
+
+// asBytes views a value whose kind is slice as a slice of bytes. Its length counts
+// elements, so only memory may look at what is in it.
+func asBytes[T any](v *T) *[]byte {
+	// SAFETY: the caller has T of kind slice; all slices are laid out alike, and this
+	// one's bytes are read by memory alone.
+	return (*[]byte)(unsafe.Pointer(v))
+}
+
+// memory is the memory of the elements, of size bytes each, of a slice that
+// asBytes viewed.
+func memory(s []byte, size int) []byte {
+	// SAFETY: s points to len(s) elements of size bytes; the product fits into an int
+	// because they exist. The result keeps them reachable.
+	return unsafe.Slice(unsafe.SliceData(s), len(s)*size)
+}

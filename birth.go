@@ -1,0 +1,212 @@
+package mp
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mpgo/mp/internal/sys"
+	"github.com/mpgo/mp/internal/wire"
+	"github.com/mpgo/mp/shm"
+)
+
+// A birth is the block through which a parent and its child speak:
+//
+//	0    nonce      the marker in the child's environment must match it
+//	16   letter     Ref of the parcel that says what to do; the child's to open
+//	32   answer     Ref of the parcel with the answer; the parent's to open
+//	48   answered   1 once the answer is there
+//
+// The parent writes nonce and letter before it starts the child; the child
+// writes answer and then publishes it with answered. A child that is killed
+// before that has not answered; killed after, it has.
+type birth struct {
+	nonce    [16]byte
+	letter   [shm.RefSize]byte
+	answer   [shm.RefSize]byte
+	answered atomic.Uint32
+	_        [12]byte
+}
+
+const birthSize = 64
+
+// A letter tells a child what it is.
+type letter struct {
+	Func  string
+	Type  uint32 // of Func: shm.TypeHash
+	Build build
+	Name  string // of the process
+	Arg   []byte // encoded argument of Func
+}
+
+// build tells programs apart. The file is compared first: the same file needs no
+// reading.
+type build struct {
+	File string // identity of the executable file
+	ID   string // what the linker wrote into it
+}
+
+// thisBuild is what this process was built from.
+var thisBuild = sync.OnceValues(func() (build, error) {
+	id, err := sys.BuildID()
+	return build{File: sys.ExecutableID(), ID: id}, err
+})
+
+// check reports whether the parent's build is this process's, too.
+func (b build) check() error {
+	if b.File != "" && b.File == sys.ExecutableID() {
+		return nil
+	}
+	mine, err := thisBuild()
+	if err != nil {
+		return err
+	}
+	if mine.ID != b.ID {
+		return fmt.Errorf("mp: %w: parent has build id %s, child %s", ErrWrongBuild, b.ID, mine.ID)
+	}
+	return nil
+}
+
+var letterCodec = sync.OnceValue(func() *wire.Codec[letter] {
+	c, err := wire.For[letter]("letter")
+	if err != nil {
+		panic(err)
+	}
+	return c
+})
+
+// A delivery is a child's birth block and letter, as its parent holds them.
+type delivery struct {
+	arena *shm.Arena
+	child shm.Incarnation
+	block *shm.Object
+	name  string
+}
+
+// deliver prepares the birth of the process that has the reserved slot child.
+// Until the child has opened the letter, the letter keeps what it carries.
+func deliver(a *shm.Arena, child shm.Incarnation, l letter, carried []wire.Handle) (*delivery, error) {
+	b, err := letterCodec().Append(nil, l)
+	if err != nil {
+		return nil, fmt.Errorf("mp: the letter to a new process: %w", err)
+	}
+	parcel, err := pack(a, b, carried)
+	if err != nil {
+		return nil, err
+	}
+	defer parcel.Close()
+	block, err := a.New(kindBirth, 0, birthSize)
+	if err != nil {
+		return nil, err
+	}
+	d := &delivery{arena: a, child: child, block: block}
+	w := shm.At[birth](block.Bytes(), 0)
+	if _, err := rand.Read(w.nonce[:]); err != nil {
+		block.Close()
+		return nil, err
+	}
+	putRef(&w.letter, parcel.Ref())
+	parcel.Address(child)
+	block.Address(child)
+	return d, nil
+}
+
+func putRef(dst *[shm.RefSize]byte, r shm.Ref) {
+	_, _ = r.AppendBinary(dst[:0]) // in place: there is room
+}
+
+// marker is what the child needs to find the block.
+func (d *delivery) marker() string {
+	w := shm.At[birth](d.block.Bytes(), 0)
+	ref, _ := d.block.Ref().AppendBinary(nil)
+	return fmt.Sprintf("%d:%x:%x", uint32(d.child), ref, w.nonce)
+}
+
+// answer opens what the child answered; nil if it did not. The bytes are valid,
+// and what they speak of is alive, until the parcel is closed.
+func (d *delivery) answer() (*shm.Object, []byte) {
+	w := shm.At[birth](d.block.Bytes(), 0)
+	if w.answered.Load() != 1 { // observes the child's store in reply
+		return nil, nil
+	}
+	parcel, b, err := openParcel(d.arena, w.answer[:])
+	if err != nil {
+		return nil, nil
+	}
+	return parcel, b
+}
+
+// A newborn is the child's side of its birth.
+type newborn struct {
+	arena *shm.Arena
+	block *shm.Object
+	letter
+}
+
+// parseMarker is the reverse of delivery.marker.
+func parseMarker(marker string) (self shm.Incarnation, r shm.Ref, nonce []byte, err error) {
+	var n uint32
+	parts := strings.Split(marker, ":")
+	if len(parts) != 3 {
+		return 0, r, nil, fmt.Errorf("mp: this process was started with a marker it cannot read: %q", marker)
+	}
+	if _, err = fmt.Sscanf(parts[0], "%d", &n); err != nil {
+		return 0, r, nil, fmt.Errorf("mp: marker %q: %w", marker, err)
+	}
+	ref, err := hex.DecodeString(parts[1])
+	if err == nil {
+		err = r.UnmarshalBinary(ref)
+	}
+	if err == nil {
+		nonce, err = hex.DecodeString(parts[2])
+	}
+	return shm.Incarnation(n), r, nonce, err
+}
+
+// findBirth finds the birth block and reads the letter. Errors before the block is
+// known to be this process's can only be printed.
+func findBirth(a *shm.Arena, r shm.Ref, nonce []byte) (*newborn, error) {
+	block, err := a.Open(r, kindBirth, 0)
+	if err != nil {
+		return nil, fmt.Errorf("mp: nothing to do for this process: %w", err)
+	}
+	w := shm.At[birth](block.Bytes(), 0)
+	if string(nonce) != string(w.nonce[:]) {
+		block.Close()
+		return nil, fmt.Errorf("mp: this process was started with another one's marker")
+	}
+	return &newborn{arena: a, block: block}, nil
+}
+
+// read opens the letter. Its Refs are kept alive until the parcel is closed, so
+// the caller closes it after the argument is decoded.
+func (n *newborn) read() (*shm.Object, error) {
+	w := shm.At[birth](n.block.Bytes(), 0)
+	parcel, b, err := openParcel(n.arena, w.letter[:])
+	if err != nil {
+		return nil, err
+	}
+	if n.letter, err = letterCodec().Decode(b); err != nil {
+		parcel.Close()
+		return nil, fmt.Errorf("mp: the letter to this process: %w", err)
+	}
+	return parcel, nil
+}
+
+// reply publishes the answer for the parent.
+func (n *newborn) reply(parent shm.Incarnation, ans answer) {
+	parcel, err := pack(n.arena, ans.bytes, ans.handles)
+	if err != nil {
+		parcel, err = pack(n.arena, errorAnswer(fmt.Errorf("the result cannot be sent back: %w", err)).bytes, nil)
+	}
+	if err != nil || !parcel.Address(parent) {
+		return // no memory even for that, or nobody to read it
+	}
+	w := shm.At[birth](n.block.Bytes(), 0)
+	putRef(&w.answer, parcel.Ref())
+	w.answered.Store(1) // publishes the answer; observed in delivery.answer
+	parcel.Close()
+}

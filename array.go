@@ -21,8 +21,31 @@ import (
 //
 // Python: Array, and RawArray for what Slice returns.
 type Array[T any] struct {
-	handle
-	view *arrayView[T]
+	handle[*arrayView[T], arrays[T]]
+}
+
+// arrays describes the blocks of Arrays.
+type arrays[T any] struct{}
+
+func (arrays[T]) what() string   { return "Array" }
+func (arrays[T]) kind() shm.Kind { return kindArray }
+func (arrays[T]) typ() uint32    { return shm.TypeHash(reflect.TypeFor[[]T]()) }
+
+func (arrays[T]) open(o *shm.Object) (*arrayView[T], error) {
+	b := o.Bytes()
+	if len(b) < arrayData {
+		return nil, shm.ErrDamaged
+	}
+	words := shm.At[arrayWords](b, 0)
+	n, size := words.n, uint64(shm.SizeOf[T]())
+	if room := uint64(len(b) - arrayData); size > 0 && n > room/size {
+		return nil, fmt.Errorf("%d elements in %d bytes: %w", n, room, shm.ErrDamaged)
+	}
+	return &arrayView[T]{
+		elements: shm.SliceAt[T](b, arrayData, int(n)),
+		memory:   b[arrayData:],
+		lock:     ipc.NewMutex(o.Arena(), &words.lock),
+	}, nil
 }
 
 // arrayWords is the beginning of an Array's block; the elements follow it.
@@ -59,32 +82,13 @@ func NewArray[T any](n int) (*Array[T], error) {
 	if size := shm.SizeOf[T](); size > 0 && n > (1<<62)/size {
 		return nil, fmt.Errorf("mp: an Array of %d elements of %d bytes: %w", n, size, ErrTooLarge)
 	}
-	obj, err := create(kindArray, arrayType[T](), arrayData+(n*shm.SizeOf[T]()+7)&^7)
+	obj, err := create(arrays[T]{}, arrayData+(n*shm.SizeOf[T]()+7)&^7)
 	if err != nil {
-		return nil, fmt.Errorf("mp: an Array of %d elements: %w", n, err)
+		return nil, fmt.Errorf("%d elements: %w", n, err)
 	}
 	shm.At[arrayWords](obj.Bytes(), 0).n = uint64(n)
-	return new(Array[T]).bind(obj)
-}
-
-func arrayType[T any]() uint32 { return shm.TypeHash(reflect.TypeFor[[]T]()) }
-
-func (a *Array[T]) bind(obj *shm.Object) (*Array[T], error) {
-	words := shm.At[arrayWords](obj.Bytes(), 0)
-	n, size := words.n, uint64(shm.SizeOf[T]())
-	if room := uint64(len(obj.Bytes()) - arrayData); size > 0 && n > room/size {
-		obj.Close()
-		return nil, fmt.Errorf("mp: an Array that says it has %d elements in %d bytes: %w", n, room, shm.ErrDamaged)
-	}
-	a.hold(obj)
-	a.view = obj.View(func() any {
-		return &arrayView[T]{
-			elements: shm.SliceAt[T](obj.Bytes(), arrayData, int(n)),
-			memory:   obj.Bytes()[arrayData:],
-			lock:     ipc.NewMutex(obj.Arena(), &words.lock),
-		}
-	}).(*arrayView[T])
-	return a, nil
+	a := new(Array[T])
+	return a, a.bind(obj)
 }
 
 // Len is the number of elements.
@@ -113,7 +117,7 @@ func (a *Array[T]) Set(i int, v T) {
 
 func (a *Array[T]) mustBeUsable() {
 	if !a.usable() {
-		panic(a.unusable("Array"))
+		panic(a.unusable())
 	}
 }
 
@@ -131,7 +135,7 @@ func (a *Array[T]) Slice() []T {
 // is ErrOwnerDied, and so do all until Recover. f must not keep the slice.
 func (a *Array[T]) Update(ctx context.Context, f func([]T)) error {
 	if !a.usable() {
-		return a.unusable("Array")
+		return a.unusable()
 	}
 	err := a.view.lock.With(ctx, func() error {
 		f(a.view.elements)
@@ -146,7 +150,7 @@ func (a *Array[T]) Update(ctx context.Context, f func([]T)) error {
 // array that needs no repair it is ErrHealthy.
 func (a *Array[T]) Recover(ctx context.Context, repair func([]T) error) error {
 	if !a.usable() {
-		return a.unusable("Array")
+		return a.unusable()
 	}
 	err := a.view.lock.Recover(ctx, func() error { return repair(a.view.elements) })
 	runtime.KeepAlive(a)
@@ -196,20 +200,4 @@ func (a *Array[T]) String() string {
 
 // Free gives this handle back, and with the last one of all processes the
 // memory. The handle and its Slice cannot be used any more.
-func (a *Array[T]) Free() error { return a.free("Array") }
-
-// WireRef names the object in messages.
-func (a *Array[T]) WireRef() (shm.Ref, error) { return a.wireRef("Array") }
-
-// MarshalCBOR encodes the handle for another process of the tree.
-func (a *Array[T]) MarshalCBOR() ([]byte, error) { return a.marshal("Array") }
-
-// UnmarshalCBOR makes a a handle of the Array that was encoded.
-func (a *Array[T]) UnmarshalCBOR(b []byte) error {
-	obj, err := receive(b, kindArray, arrayType[T](), "Array")
-	if err != nil {
-		return err
-	}
-	_, err = a.bind(obj)
-	return err
-}
+func (a *Array[T]) Free() error { return a.free() }

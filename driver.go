@@ -66,7 +66,7 @@ func (d *driver) hire() error {
 	opts := append(d.pool.processOptions(d.index), drainedByPool)
 	p, err := workerMain.start(context.Background(), workerArg{l}, opts)
 	if err != nil {
-		l.release()
+		_ = l.free()
 		return err
 	}
 	gone, cancel := context.WithCancel(context.Background())
@@ -86,7 +86,7 @@ func drainedByPool(o *processOptions) { o.drained = true }
 // clear gives back what a dead worker leaves, after its answers were read.
 func (d *driver) clear() {
 	d.proc.news.arena.DropUndelivered(d.proc.inc)
-	d.link.release()
+	_ = d.link.free()
 	d.setProc(nil)
 }
 
@@ -98,7 +98,7 @@ func (d *driver) setProc(p *Process) {
 
 // dismiss ends the worker.
 func (d *driver) dismiss() {
-	_ = d.link.requests.Close()
+	_ = d.link.view.requests.Close()
 	timer := time.NewTimer(d.pool.grace)
 	defer timer.Stop()
 	select {
@@ -117,7 +117,7 @@ func (d *driver) do(t *task) {
 	stop := context.AfterFunc(t.ctx, func() { d.cancel(id) })
 	defer stop()
 	e := envelope{id: id, typ: t.typ, fn: t.fn, body: t.arg}
-	if err := e.send(d.gone, d.proc.news.arena, d.link.requests, d.proc.inc, t.handles); err != nil {
+	if err := e.send(d.gone, d.proc.news.arena, d.link.view.requests, d.proc.inc, t.handles); err != nil {
 		if d.gone.Err() != nil {
 			d.pool.backlog.putBack(t)
 			return
@@ -149,9 +149,9 @@ func (d *driver) await(t *task, id uint64) {
 
 // receive takes the next answer, also if the worker died after it.
 func (d *driver) receive() (*envelope, error) {
-	cell, err := d.link.answers.Take(d.gone)
+	cell, err := d.link.view.answers.Take(d.gone)
 	if err != nil && d.gone.Err() != nil {
-		cell, err = d.link.answers.TryTake()
+		cell, err = d.link.view.answers.TryTake()
 	}
 	if err != nil {
 		return nil, err
@@ -186,7 +186,7 @@ const maxAttempts = 3
 // unread reports whether the dead worker never began the task: the request is
 // still in the ring.
 func (d *driver) unread() bool {
-	cell, err := d.link.requests.TryTake()
+	cell, err := d.link.view.requests.TryTake()
 	if err != nil {
 		return false
 	}

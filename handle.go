@@ -19,101 +19,123 @@ const (
 	kindLink
 )
 
-// A handle is one Go value's share in a shared object. The object lives as long
-// as some process has a handle to it, or a message under way carries one. Free
-// gives the share back at once, garbage collection of the handle some time, the
-// death of the process at once.
+// A handle is one Go value's share in a shared object, and the part that all
+// exported types of shared objects have in common. The object lives as long as
+// some process has a handle to it, or a message under way carries one. Free gives
+// the share back at once, garbage collection of the handle some time, the death
+// of the process at once.
 //
 // Handles travel: encoded they are the object's Ref, and decoding one, in
 // whatever process of the tree, makes a handle there.
-type handle struct {
+//
+// V is what all handles of a process to one object share, such as an *ipc.Mutex;
+// D says how the objects of the type are made and known.
+type handle[V any, D descriptor[V]] struct {
 	obj   *shm.Object
+	view  V
 	freed atomic.Bool
 	clean runtime.Cleanup
 }
 
-// hold makes h a handle of o, taking over one of o's counts. h must be a part of
-// the Go value whose reachability is the handle's life.
-func (h *handle) hold(o *shm.Object) {
-	h.obj = o
-	h.clean = runtime.AddCleanup(h, (*shm.Object).Close, o)
+// A descriptor is a type without values of interest.
+type descriptor[V any] interface {
+	what() string                  // the type's name, for messages
+	kind() shm.Kind                // of its blocks
+	typ() uint32                   // tells types of one kind apart
+	open(o *shm.Object) (V, error) // makes this process's view of the block; checks what is there
 }
 
-// use returns the object, or why the handle has none.
-func (h *handle) use(what string) (*shm.Object, error) {
-	switch {
-	case h.obj == nil:
-		return nil, fmt.Errorf("mp: this %s is empty; make one with New%s: %w", what, what, ErrClosed)
-	case h.freed.Load():
-		return nil, fmt.Errorf("mp: this %s was freed: %w", what, ErrClosed)
-	}
-	return h.obj, nil
-}
-
-// usable reports whether use would succeed; unusable is why not.
-func (h *handle) usable() bool { return h.obj != nil && !h.freed.Load() }
-
-func (h *handle) unusable(what string) error {
-	_, err := h.use(what)
-	return err
-}
-
-// create makes the block of a new shared object.
-func create(kind shm.Kind, typ uint32, n int) (*shm.Object, error) {
+// create makes the block of a new object of n bytes.
+func create[V any, D descriptor[V]](d D, n int) (*shm.Object, error) {
 	a, err := arena()
 	if err != nil {
 		return nil, err
 	}
-	return a.New(kind, typ, n)
+	o, err := a.New(d.kind(), d.typ(), n)
+	if err != nil {
+		return nil, fmt.Errorf("mp: a new %s: %w", d.what(), err)
+	}
+	return o, nil
+}
+
+// bind makes h a handle of o, taking over one of o's counts, also if it fails. h
+// must be a part of the Go value whose reachability is the handle's life.
+func (h *handle[V, D]) bind(o *shm.Object) error {
+	var d D
+	var err error
+	view, ok := o.View(func() any {
+		v, failed := d.open(o)
+		err = failed
+		if failed != nil {
+			return nil
+		}
+		return v
+	}).(V)
+	if !ok {
+		o.Close()
+		return fmt.Errorf("mp: a %s that makes no sense: %w", d.what(), err)
+	}
+	h.obj, h.view = o, view
+	h.clean = runtime.AddCleanup(h, (*shm.Object).Close, o)
+	return nil
+}
+
+// usable reports whether the handle has its object; unusable is why not.
+func (h *handle[V, D]) usable() bool { return h.obj != nil && !h.freed.Load() }
+
+func (h *handle[V, D]) unusable() error {
+	var d D
+	if h.obj == nil {
+		return fmt.Errorf("mp: this %s is empty; make one with New%s: %w", d.what(), d.what(), ErrClosed)
+	}
+	return fmt.Errorf("mp: this %s was freed: %w", d.what(), ErrClosed)
 }
 
 // free gives the share back.
-func (h *handle) free(what string) error {
-	if _, err := h.use(what); err != nil {
-		return err
-	}
-	if h.freed.Swap(true) {
-		return fmt.Errorf("mp: this %s was freed: %w", what, ErrClosed)
+func (h *handle[V, D]) free() error {
+	if h.obj == nil || h.freed.Swap(true) {
+		return h.unusable()
 	}
 	h.clean.Stop()
 	h.obj.Close()
 	return nil
 }
 
-// wireRef is the object's name in messages.
-func (h *handle) wireRef(what string) (shm.Ref, error) {
-	o, err := h.use(what)
-	if err != nil {
-		return shm.Ref{}, err
+// WireRef names the object in messages.
+func (h *handle[V, D]) WireRef() (shm.Ref, error) {
+	if !h.usable() {
+		return shm.Ref{}, h.unusable()
 	}
-	return o.Ref(), nil
+	return h.obj.Ref(), nil
 }
 
 // In CBOR a handle is a byte string of shm.RefSize bytes (RFC 8949, major type 2).
 const cborRef = 0x40 | shm.RefSize
 
-func (h *handle) marshal(what string) ([]byte, error) {
-	r, err := h.wireRef(what)
+// MarshalCBOR encodes the handle for another process of the tree.
+func (h *handle[V, D]) MarshalCBOR() ([]byte, error) {
+	r, err := h.WireRef()
 	if err != nil {
 		return nil, err
 	}
 	return r.AppendBinary([]byte{cborRef})
 }
 
-// receive opens the object that the encoded handle names.
-func receive(encoded []byte, kind shm.Kind, typ uint32, what string) (*shm.Object, error) {
+// UnmarshalCBOR makes h a handle of the object that was encoded.
+func (h *handle[V, D]) UnmarshalCBOR(encoded []byte) error {
+	var d D
 	ref, ok := bytes.CutPrefix(encoded, []byte{cborRef})
 	var r shm.Ref
 	if !ok || r.UnmarshalBinary(ref) != nil {
-		return nil, fmt.Errorf("mp: %d bytes that are no %s", len(encoded), what)
+		return fmt.Errorf("mp: %d bytes that are no %s: %w", len(encoded), d.what(), shm.ErrDamaged)
 	}
 	a, err := arena()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	o, err := a.Open(r, kind, typ)
+	o, err := a.Open(r, d.kind(), d.typ())
 	if err != nil {
-		return nil, fmt.Errorf("mp: a %s from another process: %w", what, err)
+		return fmt.Errorf("mp: a %s from another process: %w", d.what(), err)
 	}
-	return o, nil
+	return h.bind(o)
 }

@@ -19,8 +19,35 @@ import (
 // speaks of shared objects, lies in a parcel addressed to the receiver, and the
 // cell has its Ref.
 type link struct {
-	handle
-	requests, answers *ipc.Ring
+	handle[*linkView, links]
+}
+
+// linkView is a process's view of both rings.
+type linkView struct{ requests, answers *ipc.Ring }
+
+// Close closes this process's view; whoever still waits is let go.
+func (v *linkView) Close() error {
+	v.requests.Detach()
+	v.answers.Detach()
+	return nil
+}
+
+// links describes the blocks of links.
+type links struct{}
+
+func (links) what() string   { return "link" }
+func (links) kind() shm.Kind { return kindLink }
+func (links) typ() uint32    { return 0 }
+
+func (links) open(o *shm.Object) (v *linkView, err error) {
+	if len(o.Bytes()) != 2*linkRing() {
+		return nil, fmt.Errorf("%d bytes: %w", len(o.Bytes()), shm.ErrDamaged)
+	}
+	v = new(linkView)
+	if v.requests, err = ipc.OpenRing(o.Arena(), linkHalf(o, 0)); err == nil {
+		v.answers, err = ipc.OpenRing(o.Arena(), linkHalf(o, 1))
+	}
+	return v, err
 }
 
 const (
@@ -37,7 +64,7 @@ func linkRing() int {
 }
 
 func newLink() (*link, error) {
-	obj, err := create(kindLink, 0, 2*linkRing())
+	obj, err := create(links{}, 2*linkRing())
 	if err != nil {
 		return nil, err
 	}
@@ -54,44 +81,6 @@ func newLink() (*link, error) {
 func linkHalf(obj *shm.Object, i int) []byte {
 	n := linkRing()
 	return obj.Bytes()[i*n:][:n]
-}
-
-func (l *link) bind(obj *shm.Object) (err error) {
-	if len(obj.Bytes()) != 2*linkRing() {
-		obj.Close()
-		return fmt.Errorf("mp: a link of %d bytes: %w", len(obj.Bytes()), shm.ErrDamaged)
-	}
-	if l.requests, err = ipc.OpenRing(obj.Arena(), linkHalf(obj, 0)); err == nil {
-		l.answers, err = ipc.OpenRing(obj.Arena(), linkHalf(obj, 1))
-	}
-	if err != nil {
-		obj.Close()
-		return err
-	}
-	l.hold(obj)
-	return nil
-}
-
-// release gives the link back; whoever still waits in this process is let go.
-func (l *link) release() {
-	l.requests.Detach()
-	l.answers.Detach()
-	_ = l.free("link")
-}
-
-// WireRef names the object in messages.
-func (l *link) WireRef() (shm.Ref, error) { return l.wireRef("link") }
-
-// MarshalCBOR encodes the handle for the worker.
-func (l *link) MarshalCBOR() ([]byte, error) { return l.marshal("link") }
-
-// UnmarshalCBOR makes l the worker's handle.
-func (l *link) UnmarshalCBOR(b []byte) error {
-	obj, err := receive(b, kindLink, 0, "link")
-	if err != nil {
-		return err
-	}
-	return l.bind(obj)
 }
 
 // An envelope is one message of a link:

@@ -20,8 +20,23 @@ import (
 // Python: Lock, which only its owner can unlock here, and which stays locked
 // there when its owner is killed.
 type Mutex struct {
-	handle
-	lock *ipc.Mutex
+	handle[*ipc.Mutex, mutexes]
+}
+
+// mutexes describes the blocks of Mutexes.
+type mutexes struct{}
+
+func (mutexes) what() string   { return "Mutex" }
+func (mutexes) kind() shm.Kind { return kindMutex }
+func (mutexes) typ() uint32    { return 0 }
+
+func (mutexes) open(o *shm.Object) (*ipc.Mutex, error) {
+	words := shm.At[mutexWords](o.Bytes(), 0)
+	var opts []ipc.MutexOption
+	if words.ignore.Load() != 0 {
+		opts = append(opts, ipc.IgnoreOwnerDeath())
+	}
+	return ipc.NewMutex(o.Arena(), &words.lock, opts...), nil
 }
 
 // A MutexOption changes how a Mutex works.
@@ -49,27 +64,15 @@ func NewMutex(opts ...MutexOption) (*Mutex, error) {
 	for _, set := range opts {
 		set(&o)
 	}
-	obj, err := create(kindMutex, 0, mutexSize)
+	obj, err := create(mutexes{}, mutexSize)
 	if err != nil {
 		return nil, err
 	}
 	if o.ignore {
 		shm.At[mutexWords](obj.Bytes(), 0).ignore.Store(1)
 	}
-	return new(Mutex).bind(obj), nil
-}
-
-func (m *Mutex) bind(obj *shm.Object) *Mutex {
-	m.hold(obj)
-	m.lock = obj.View(func() any {
-		words := shm.At[mutexWords](obj.Bytes(), 0)
-		var opts []ipc.MutexOption
-		if words.ignore.Load() != 0 {
-			opts = append(opts, ipc.IgnoreOwnerDeath())
-		}
-		return ipc.NewMutex(obj.Arena(), &words.lock, opts...)
-	}).(*ipc.Mutex)
-	return m
+	m := new(Mutex)
+	return m, m.bind(obj)
 }
 
 // Lock locks m, waiting for it until ctx ends.
@@ -79,9 +82,9 @@ func (m *Mutex) bind(obj *shm.Object) *Mutex {
 // So it is for everybody until a Recover succeeds.
 func (m *Mutex) Lock(ctx context.Context) error {
 	if !m.usable() {
-		return m.unusable("Mutex")
+		return m.unusable()
 	}
-	err := m.lock.Lock(ctx)
+	err := m.view.Lock(ctx)
 	runtime.KeepAlive(m)
 	return err
 }
@@ -90,9 +93,9 @@ func (m *Mutex) Lock(ctx context.Context) error {
 // error is as that of Lock.
 func (m *Mutex) TryLock() (bool, error) {
 	if !m.usable() {
-		return false, m.unusable("Mutex")
+		return false, m.unusable()
 	}
-	ok, err := m.lock.TryLock()
+	ok, err := m.view.TryLock()
 	runtime.KeepAlive(m)
 	return ok, err
 }
@@ -101,9 +104,9 @@ func (m *Mutex) TryLock() (bool, error) {
 // if another process has; nothing changes then.
 func (m *Mutex) Unlock() error {
 	if !m.usable() {
-		return m.unusable("Mutex")
+		return m.unusable()
 	}
-	err := m.lock.Unlock()
+	err := m.view.Unlock()
 	runtime.KeepAlive(m)
 	return err
 }
@@ -111,9 +114,9 @@ func (m *Mutex) Unlock() error {
 // With calls f while it holds the lock. Python: with lock.
 func (m *Mutex) With(ctx context.Context, f func() error) error {
 	if !m.usable() {
-		return m.unusable("Mutex")
+		return m.unusable()
 	}
-	err := m.lock.With(ctx, f)
+	err := m.view.With(ctx, f)
 	runtime.KeepAlive(m)
 	return err
 }
@@ -124,9 +127,9 @@ func (m *Mutex) With(ctx context.Context, f func() error) error {
 // recover at once, one repairs.
 func (m *Mutex) Recover(ctx context.Context, repair func() error) error {
 	if !m.usable() {
-		return m.unusable("Mutex")
+		return m.unusable()
 	}
-	err := m.lock.Recover(ctx, repair)
+	err := m.view.Recover(ctx, repair)
 	runtime.KeepAlive(m)
 	return err
 }
@@ -136,7 +139,7 @@ func (m *Mutex) Locked() bool {
 	if !m.usable() {
 		return false
 	}
-	locked := m.lock.Locked()
+	locked := m.view.Locked()
 	runtime.KeepAlive(m)
 	return locked
 }
@@ -146,26 +149,11 @@ func (m *Mutex) String() string {
 	if !m.usable() {
 		return "Mutex (freed)"
 	}
-	s := m.lock.String()
+	s := m.view.String()
 	runtime.KeepAlive(m)
 	return s
 }
 
 // Free gives this handle back; it cannot be used any more. The lock goes on
 // for those who have handles.
-func (m *Mutex) Free() error { return m.free("Mutex") }
-
-// WireRef names the object in messages.
-func (m *Mutex) WireRef() (shm.Ref, error) { return m.wireRef("Mutex") }
-
-// MarshalCBOR encodes the handle for another process of the tree.
-func (m *Mutex) MarshalCBOR() ([]byte, error) { return m.marshal("Mutex") }
-
-// UnmarshalCBOR makes m a handle of the Mutex that was encoded.
-func (m *Mutex) UnmarshalCBOR(b []byte) error {
-	obj, err := receive(b, kindMutex, 0, "Mutex")
-	if err == nil {
-		m.bind(obj)
-	}
-	return err
-}
+func (m *Mutex) Free() error { return m.free() }

@@ -31,9 +31,35 @@ import (
 // Python: Queue, which is bounded in the same way, but loses what its feeder
 // thread had not sent, and hangs if a process is killed at the wrong moment.
 type Queue[T any] struct {
-	handle
-	ring  *ipc.Ring
+	handle[*queueView[T], queues[T]]
+}
+
+// queues describes the blocks of Queues.
+type queues[T any] struct{}
+
+func (queues[T]) what() string   { return "Queue" }
+func (queues[T]) kind() shm.Kind { return kindQueue }
+func (queues[T]) typ() uint32    { return shm.TypeHash(reflect.TypeFor[chan T]()) }
+
+func (queues[T]) open(o *shm.Object) (*queueView[T], error) {
+	codec, err := wire.For[T]("message")
+	if err != nil {
+		return nil, err
+	}
+	ring, err := ipc.OpenRing(o.Arena(), o.Bytes())
+	return &queueView[T]{ring, codec}, err
+}
+
+// queueView is what all handles of a process share.
+type queueView[T any] struct {
+	*ipc.Ring
 	codec *wire.Codec[T]
+}
+
+// Close closes this process's view.
+func (v *queueView[T]) Close() error {
+	v.Detach()
+	return nil
 }
 
 // DefaultInline is the largest encoded message, in bytes, that lies in the queue
@@ -69,15 +95,16 @@ func NewQueue[T any](capacity int, opts ...QueueOption) (*Queue[T], error) {
 	if err != nil {
 		return nil, fmt.Errorf("mp: NewQueue: %w", err)
 	}
-	obj, err := create(kindQueue, queueType[T](), n)
+	obj, err := create(queues[T]{}, n)
 	if err != nil {
-		return nil, fmt.Errorf("mp: NewQueue: %w", err)
+		return nil, err
 	}
 	if err := ipc.InitRing(obj.Bytes(), capacity, max(o.inline, leastInline)); err != nil {
 		obj.Close()
 		return nil, fmt.Errorf("mp: NewQueue: %w", err)
 	}
-	return new(Queue[T]).bind(obj, codec)
+	q := new(Queue[T])
+	return q, q.bind(obj)
 }
 
 // In a cell, a message of fixed size lies as it is. Another one has a byte before
@@ -96,49 +123,21 @@ func queueInline(fixed int) int {
 	return DefaultInline
 }
 
-func queueType[T any]() uint32 { return shm.TypeHash(reflect.TypeFor[chan T]()) }
-
-func (q *Queue[T]) bind(obj *shm.Object, codec *wire.Codec[T]) (*Queue[T], error) {
-	view, ok := obj.View(func() any {
-		ring, err := ipc.OpenRing(obj.Arena(), obj.Bytes())
-		if err != nil {
-			return err
-		}
-		return &queueView{ring}
-	}).(*queueView)
-	if !ok {
-		obj.Close()
-		return nil, fmt.Errorf("mp: a queue that makes no sense: %w", shm.ErrDamaged)
-	}
-	q.hold(obj)
-	q.ring, q.codec = view.ring, codec
-	return q, nil
-}
-
-// queueView is what all handles of a process share.
-type queueView struct{ ring *ipc.Ring }
-
-// Close closes this process's view.
-func (v *queueView) Close() error {
-	v.ring.Detach()
-	return nil
-}
-
 // Put puts v at the end, and waits for a free place until ctx ends. If it returns
 // nil, the message is committed; otherwise it was not put. The error is ErrClosed
 // after Close, ctx's, one of encoding v, or of a lack of shared memory.
 func (q *Queue[T]) Put(ctx context.Context, v T) error {
-	return q.put(v, func() (ipc.Claimed, error) { return q.ring.Claim(ctx) })
+	return q.put(v, func() (ipc.Claimed, error) { return q.view.Claim(ctx) })
 }
 
 // TryPut is Put, but returns ErrFull where Put would wait. Python: put_nowait.
 func (q *Queue[T]) TryPut(v T) error {
-	return q.put(v, q.ring.TryClaim)
+	return q.put(v, q.view.TryClaim)
 }
 
 func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
 	if !q.usable() {
-		return q.unusable("Queue")
+		return q.unusable()
 	}
 	defer runtime.KeepAlive(q)
 	if q.inCell() {
@@ -146,7 +145,7 @@ func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
 		if err != nil {
 			return q.wrap("put", err)
 		}
-		b, err := q.codec.Append(cell.Bytes()[:0], v)
+		b, err := q.view.codec.Append(cell.Bytes()[:0], v)
 		if err != nil {
 			cell.Abort()
 			return q.wrap("put", err)
@@ -159,8 +158,8 @@ func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
 
 // inCell reports whether every message lies in its cell as it is.
 func (q *Queue[T]) inCell() bool {
-	n := q.codec.Fixed()
-	return n >= 0 && n <= q.ring.Inline()
+	n := q.view.codec.Fixed()
+	return n >= 0 && n <= q.view.Inline()
 }
 
 // buffers are for messages whose size is known only when they are encoded.
@@ -169,12 +168,12 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 func (q *Queue[T]) putEncoded(v T, claim func() (ipc.Claimed, error)) error {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	b, err := q.codec.Append(append((*buf)[:0], messageHere), v)
+	b, err := q.view.codec.Append(append((*buf)[:0], messageHere), v)
 	if err != nil {
 		return q.wrap("put", err)
 	}
 	*buf = b
-	if len(b) > q.ring.Inline() || q.codec.HasHandles() {
+	if len(b) > q.view.Inline() || q.view.codec.HasHandles() {
 		err = q.putParcel(b[1:], v, claim)
 	} else {
 		var cell ipc.Claimed
@@ -193,8 +192,8 @@ func (q *Queue[T]) putEncoded(v T, claim func() (ipc.Claimed, error)) error {
 // the message waits, and until its consumer has let go of the cell.
 func (q *Queue[T]) putParcel(b []byte, v T, claim func() (ipc.Claimed, error)) error {
 	var handles []wire.Handle
-	if q.codec.HasHandles() {
-		handles = q.codec.Handles(v)
+	if q.view.codec.HasHandles() {
+		handles = q.view.codec.Handles(v)
 	}
 	parcel, err := pack(q.obj.Arena(), b, handles)
 	runtime.KeepAlive(v)
@@ -216,17 +215,17 @@ func (q *Queue[T]) putParcel(b []byte, v T, claim func() (ipc.Claimed, error)) e
 // ErrClosed when the queue is closed and empty, ctx's, or one of decoding: then
 // the message is consumed.
 func (q *Queue[T]) Get(ctx context.Context) (T, error) {
-	return q.get(func() (ipc.Taken, error) { return q.ring.Take(ctx) })
+	return q.get(func() (ipc.Taken, error) { return q.view.Take(ctx) })
 }
 
 // TryGet is Get, but returns ErrEmpty where Get would wait. Python: get_nowait.
 func (q *Queue[T]) TryGet() (T, error) {
-	return q.get(q.ring.TryTake)
+	return q.get(q.view.TryTake)
 }
 
 func (q *Queue[T]) get(take func() (ipc.Taken, error)) (v T, err error) {
 	if !q.usable() {
-		return v, q.unusable("Queue")
+		return v, q.unusable()
 	}
 	defer runtime.KeepAlive(q)
 	cell, err := take()
@@ -238,7 +237,7 @@ func (q *Queue[T]) get(take func() (ipc.Taken, error)) (v T, err error) {
 		return q.getEncoded(cell, b)
 	}
 	if err == nil {
-		v, err = q.codec.Decode(b)
+		v, err = q.view.codec.Decode(b)
 	}
 	cell.Release()
 	if err != nil {
@@ -250,7 +249,7 @@ func (q *Queue[T]) get(take func() (ipc.Taken, error)) (v T, err error) {
 func (q *Queue[T]) getEncoded(cell ipc.Taken, b []byte) (v T, err error) {
 	switch {
 	case len(b) > 0 && b[0] == messageHere:
-		v, err = q.codec.Decode(b[1:])
+		v, err = q.view.codec.Decode(b[1:])
 		cell.Release()
 	case len(b) == leastInline && b[0] == messageParcel:
 		v, err = q.getParcel(cell, b[1:])
@@ -270,7 +269,7 @@ func (q *Queue[T]) getEncoded(cell ipc.Taken, b []byte) (v T, err error) {
 func (q *Queue[T]) getParcel(cell ipc.Taken, ref []byte) (v T, err error) {
 	parcel, b, err := openParcel(q.obj.Arena(), ref)
 	if err == nil {
-		v, err = q.codec.Decode(b)
+		v, err = q.view.codec.Decode(b)
 	}
 	cell.Release()
 	if parcel != nil {
@@ -304,7 +303,7 @@ func (q *Queue[T]) Len() int {
 	if !q.usable() {
 		return 0
 	}
-	n := q.ring.Len()
+	n := q.view.Len()
 	runtime.KeepAlive(q)
 	return n
 }
@@ -314,7 +313,7 @@ func (q *Queue[T]) Cap() int {
 	if !q.usable() {
 		return 0
 	}
-	return q.ring.Cap()
+	return q.view.Cap()
 }
 
 // Close ends the putting side, for all processes: later Puts return ErrClosed,
@@ -322,9 +321,9 @@ func (q *Queue[T]) Cap() int {
 // again is no error.
 func (q *Queue[T]) Close() error {
 	if !q.usable() {
-		return q.unusable("Queue")
+		return q.unusable()
 	}
-	err := q.ring.Close()
+	err := q.view.Ring.Close()
 	runtime.KeepAlive(q)
 	return err
 }
@@ -334,31 +333,11 @@ func (q *Queue[T]) String() string {
 	if !q.usable() {
 		return "Queue (freed)"
 	}
-	s := q.ring.String()
+	s := q.view.String()
 	runtime.KeepAlive(q)
 	return s
 }
 
 // Free gives this handle back; it cannot be used any more. The queue goes on for
 // those who have handles. Messages that nobody can get any more are dropped.
-func (q *Queue[T]) Free() error { return q.free("Queue") }
-
-// WireRef names the object in messages.
-func (q *Queue[T]) WireRef() (shm.Ref, error) { return q.wireRef("Queue") }
-
-// MarshalCBOR encodes the handle for another process of the tree.
-func (q *Queue[T]) MarshalCBOR() ([]byte, error) { return q.marshal("Queue") }
-
-// UnmarshalCBOR makes q a handle of the Queue that was encoded.
-func (q *Queue[T]) UnmarshalCBOR(b []byte) error {
-	codec, err := wire.For[T]("message")
-	if err != nil {
-		return err
-	}
-	obj, err := receive(b, kindQueue, queueType[T](), "Queue")
-	if err != nil {
-		return err
-	}
-	_, err = q.bind(obj, codec)
-	return err
-}
+func (q *Queue[T]) Free() error { return q.free() }

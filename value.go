@@ -22,8 +22,22 @@ import (
 //
 // Python: Value, with its lock built in.
 type Value[T any] struct {
-	handle
-	store store[T]
+	handle[store[T], values[T]]
+}
+
+// values describes the blocks of Values.
+type values[T any] struct{}
+
+func (values[T]) what() string   { return "Value" }
+func (values[T]) kind() shm.Kind { return kindValue }
+func (values[T]) typ() uint32    { return shm.TypeHash(reflect.TypeFor[T]()) }
+
+func (values[T]) open(o *shm.Object) (store[T], error) {
+	if n := shm.SizeOf[T](); n > shm.WordSize {
+		return &cellStore[T]{ipc.NewCell(o.Arena(), o.Bytes(), n)}, nil
+	}
+	words := shm.At[valueWords](o.Bytes(), 0)
+	return &wordStore[T]{&words.value, ipc.NewMutex(o.Arena(), &words.lock, ipc.IgnoreOwnerDeath())}, nil
 }
 
 // A store is how a Value's bytes are kept.
@@ -39,15 +53,15 @@ func NewValue[T any](v T) (*Value[T], error) {
 	if err := plain[T]("Value"); err != nil {
 		return nil, err
 	}
-	obj, err := create(kindValue, shm.TypeHash(reflect.TypeFor[T]()), valueSize[T]())
+	obj, err := create(values[T]{}, valueSize[T]())
 	if err != nil {
 		return nil, err
 	}
-	value := new(Value[T]).bind(obj)
-	if err := value.Store(v); err != nil {
+	value := new(Value[T])
+	if err := value.bind(obj); err != nil {
 		return nil, err
 	}
-	return value, nil
+	return value, value.Store(v)
 }
 
 // plain reports why T cannot live in shared memory, if so.
@@ -66,25 +80,13 @@ func valueSize[T any]() int {
 	return wordValueSize
 }
 
-func (v *Value[T]) bind(obj *shm.Object) *Value[T] {
-	v.hold(obj)
-	v.store = obj.View(func() any {
-		if n := shm.SizeOf[T](); n > shm.WordSize {
-			return &cellStore[T]{ipc.NewCell(obj.Arena(), obj.Bytes(), n)}
-		}
-		words := shm.At[valueWords](obj.Bytes(), 0)
-		return &wordStore[T]{&words.value, ipc.NewMutex(obj.Arena(), &words.lock, ipc.IgnoreOwnerDeath())}
-	}).(store[T])
-	return v
-}
-
 // Load returns the value. It never waits for a writer. A freed Value's is zero.
 func (v *Value[T]) Load() T {
 	var none T
 	if !v.usable() {
 		return none
 	}
-	value := v.store.load()
+	value := v.view.load()
 	runtime.KeepAlive(v)
 	return value
 }
@@ -104,9 +106,9 @@ func (v *Value[T]) Swap(value T) (old T, err error) {
 // did.
 func (v *Value[T]) CompareAndSwap(old, new T) (bool, error) {
 	if !v.usable() {
-		return false, v.unusable("Value")
+		return false, v.unusable()
 	}
-	ok, err := v.store.compareAndSwap(old, new)
+	ok, err := v.view.compareAndSwap(old, new)
 	runtime.KeepAlive(v)
 	return ok, err
 }
@@ -121,9 +123,9 @@ func (v *Value[T]) CompareAndSwap(old, new T) (bool, error) {
 // Python: with v.get_lock(): v.value += 1.
 func (v *Value[T]) Update(ctx context.Context, f func(*T)) error {
 	if !v.usable() {
-		return v.unusable("Value")
+		return v.unusable()
 	}
-	err := v.store.update(ctx, f)
+	err := v.view.update(ctx, f)
 	runtime.KeepAlive(v)
 	return err
 }
@@ -137,22 +139,7 @@ func (v *Value[T]) String() string {
 }
 
 // Free gives this handle back; it cannot be used any more.
-func (v *Value[T]) Free() error { return v.free("Value") }
-
-// WireRef names the object in messages.
-func (v *Value[T]) WireRef() (shm.Ref, error) { return v.wireRef("Value") }
-
-// MarshalCBOR encodes the handle for another process of the tree.
-func (v *Value[T]) MarshalCBOR() ([]byte, error) { return v.marshal("Value") }
-
-// UnmarshalCBOR makes v a handle of the Value that was encoded.
-func (v *Value[T]) UnmarshalCBOR(b []byte) error {
-	obj, err := receive(b, kindValue, shm.TypeHash(reflect.TypeFor[T]()), "Value")
-	if err == nil {
-		v.bind(obj)
-	}
-	return err
-}
+func (v *Value[T]) Free() error { return v.free() }
 
 // valueWords is the block of a Value of up to 8 bytes.
 type valueWords struct {
@@ -245,9 +232,9 @@ type Integer interface {
 // or not at all, also if the process is killed.
 func Add[T Integer](v *Value[T], delta T) (T, error) {
 	if !v.usable() {
-		return 0, v.unusable("Value")
+		return 0, v.unusable()
 	}
-	word := v.store.(*wordStore[T]).word
+	word := v.view.(*wordStore[T]).word
 	for {
 		old := word.Load()
 		sum := shm.FromWord[T](old) + delta

@@ -15,7 +15,7 @@ var workerMain = Register("mp.worker", func(ctx context.Context, in workerArg) (
 	signal.Ignore(os.Interrupt)
 	a := in.Link.obj.Arena()
 	for {
-		cell, err := in.Link.requests.Take(ctx)
+		cell, err := in.Link.view.requests.Take(ctx)
 		if errors.Is(err, ErrClosed) {
 			return struct{}{}, nil
 		}
@@ -28,11 +28,11 @@ var workerMain = Register("mp.worker", func(ctx context.Context, in workerArg) (
 		}
 		ans := e.work(ctx)
 		reply := envelope{id: e.id, body: ans.bytes}
-		err = reply.send(ctx, a, in.Link.answers, a.Parent(), ans.handles)
+		err = reply.send(ctx, a, in.Link.view.answers, a.Parent(), ans.handles)
 		if err != nil && ctx.Err() == nil {
 			// No memory for the answer: say so instead.
 			reply.body = errorAnswer(err).bytes
-			err = reply.send(ctx, a, in.Link.answers, a.Parent(), nil)
+			err = reply.send(ctx, a, in.Link.view.answers, a.Parent(), nil)
 		}
 		if err != nil {
 			return struct{}{}, err

@@ -100,7 +100,7 @@ func TestAnIdleWorkerThatDiesIsReplaced(t *testing.T) {
 	p := newPool(t, 1)
 	before, err := whoami.Call(t.Context(), p, 0)
 	require.NoError(t, err)
-	require.NoError(t, syscall.Kill(before, syscall.SIGKILL))
+	killProcess(before)
 	for after := before; after == before; {
 		after, err = whoami.Call(t.Context(), p, 0)
 		if died := new(WorkerDiedError); errors.As(err, &died) {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"slices"
@@ -150,29 +151,39 @@ func (c *Codec[T]) decodePlain(src []byte) (v T, err error) {
 	if len(src) != c.size {
 		return v, malformed(c.typ, "%d bytes instead of %d", len(src), c.size)
 	}
+	if c.bools != nil {
+		return c.decodeBools(src)
+	}
 	shm.Get(src, &v)
-	if c.bools != nil && !c.bools(shm.Bytes(&v)) {
-		clear(shm.Bytes(&v))
-		return v, malformed(c.typ, "a bool that is neither true nor false")
+	return v, nil
+}
+
+// decodeBools checks the copy, because src may be changing.
+func (c *Codec[T]) decodeBools(src []byte) (T, error) {
+	var v, none T
+	shm.Get(src, &v)
+	if !c.bools(shm.Bytes(&v)) {
+		return none, malformed(c.typ, "a bool that is neither true nor false")
 	}
 	return v, nil
 }
 
-func (c *Codec[T]) decodeSlice(src []byte) (v T, err error) {
+func (c *Codec[T]) decodeSlice(src []byte) (T, error) {
+	var v, none T
 	if len(src) == 0 {
 		return v, nil
 	}
 	body := src[:len(src)-1]
 	if src[len(body)] != sliceEnd || len(body)%c.size != 0 {
-		return v, malformed(c.typ, "%d bytes, not elements of %d bytes and the byte %02x", len(src), c.size, sliceEnd)
+		return none, malformed(c.typ, "%d bytes, not elements of %d bytes and the byte %02x", len(src), c.size, sliceEnd)
 	}
-	n := len(body) / c.size
-	s := reflect.MakeSlice(c.typ, n, n)
-	reflect.ValueOf(&v).Elem().Set(s)
-	elems := memory(*asBytes(&v), c.size)
-	copy(elems, body)
-	if c.bools != nil && !every(elems, c.size, c.bools) {
-		var none T
+	if n := len(body) / c.size; c.size == 1 {
+		*asBytes(&v) = bytes.Clone(body) // without clearing the memory first
+	} else {
+		reflect.ValueOf(&v).Elem().Set(reflect.MakeSlice(c.typ, n, n))
+		copy(memory(*asBytes(&v), c.size), body)
+	}
+	if c.bools != nil && !every(memory(*asBytes(&v), c.size), c.size, c.bools) {
 		return none, malformed(c.typ, "a bool that is neither true nor false")
 	}
 	return v, nil

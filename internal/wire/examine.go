@@ -15,7 +15,7 @@ var errTooDeep = errors.New("too deep")
 // examine looks for what the type allows and CBOR does not keep: nesting without
 // end, pointers to what is null in CBOR, and times that their text form changes.
 func (c *cborCodec) examine(v reflect.Value) error {
-	err := examine(v, c.root, 1)
+	err := examine(v, c.root, 0)
 	var lost *UnencodableError
 	switch {
 	case err == nil:
@@ -29,7 +29,7 @@ func (c *cborCodec) examine(v reflect.Value) error {
 	return lost
 }
 
-// examine looks at a value whose CBOR begins at a level. The path in its error
+// examine looks at a value whose CBOR lies level levels deep. The path in its error
 // begins where v does.
 func examine(v reflect.Value, n *node, level int) error {
 	switch {
@@ -124,7 +124,7 @@ func examineTime(v reflect.Value) error {
 
 // handles lists the handles in v.
 func (c *cborCodec) handles(v reflect.Value) (found []Handle) {
-	_ = collect(v, c.root, 1, &found) // what is too deep to be sent has no handles to send
+	_ = collect(v, c.root, 0, &found) // what is too deep to be sent has no handles to send
 	return found
 }
 

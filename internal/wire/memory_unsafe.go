@@ -9,7 +9,8 @@ func asString[T any](v *T) *string {
 }
 
 // asBytes views a value whose kind is slice as a slice of bytes. Its length counts
-// elements, so only memory may look at what is in it.
+// elements, so only memory may look at what is in it. Storing is for elements of
+// one byte without pointers.
 func asBytes[T any](v *T) *[]byte {
 	// SAFETY: the caller has T of kind slice; all slices are laid out alike, and this
 	// one's bytes are read by memory alone.

@@ -23,23 +23,36 @@ var (
 type marshalling struct {
 	out, in         reflect.Type // interfaces
 	outName, inName string       // their methods
-	// method finds out's method. The name must be constant there: a variable one
+	// find finds the two methods. Their names must be constants there: a variable
 	// would keep the linker from dropping any method of the program.
-	method func(reflect.Type) (reflect.Method, bool)
+	find [2]func(reflect.Type) (reflect.Method, bool)
+	role role
 }
 
 var marshallings = []marshalling{
 	{
 		reflect.TypeFor[cbor.Marshaler](), reflect.TypeFor[cbor.Unmarshaler](), "MarshalCBOR", "UnmarshalCBOR",
-		func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("MarshalCBOR") },
+		[2]func(reflect.Type) (reflect.Method, bool){
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("MarshalCBOR") },
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("UnmarshalCBOR") },
+		},
+		opaque,
 	},
 	{
 		reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.BinaryUnmarshaler](), "MarshalBinary", "UnmarshalBinary",
-		func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("MarshalBinary") },
+		[2]func(reflect.Type) (reflect.Method, bool){
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("MarshalBinary") },
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("UnmarshalBinary") },
+		},
+		scalar,
 	},
 	{
 		reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](), "MarshalText", "UnmarshalText",
-		func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("MarshalText") },
+		[2]func(reflect.Type) (reflect.Method, bool){
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("MarshalText") },
+			func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("UnmarshalText") },
+		},
+		scalar,
 	},
 }
 
@@ -48,7 +61,7 @@ var marshallings = []marshalling{
 func roleByMethods(t reflect.Type) (r role, reason string) {
 	switch {
 	case t.Implements(typeHandle) && t.Kind() == reflect.Pointer:
-		return handle, missing(t.Elem(), marshallings[0])
+		return handle, missing(t.Elem(), &marshallings[0])
 	case reflect.PointerTo(t).Implements(typeHandle) && t.Kind() != reflect.Interface:
 		return leaf, fmt.Sprintf("it must not be copied; use *%v", t)
 	case t == typeTime:
@@ -60,17 +73,30 @@ func roleByMethods(t reflect.Type) (r role, reason string) {
 	case t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface:
 		return leaf, ""
 	}
-	for _, m := range marshallings {
-		p := reflect.PointerTo(t)
-		if p.Implements(m.out) || p.Implements(m.in) {
-			return opaque, missing(t, m)
-		}
+	if m := marshallingOf(t); m != nil {
+		return m.role, missing(t, m)
 	}
 	return leaf, ""
 }
 
+// marshallingOf is what the CBOR library would use for t, or nil.
+func marshallingOf(t reflect.Type) *marshalling {
+	for i := range marshallings {
+		m := &marshallings[i]
+		if implements(t, m.out) || implements(t, m.in) {
+			return m
+		}
+	}
+	return nil
+}
+
+// implements reports whether t or *t has i's methods.
+func implements(t, i reflect.Type) bool {
+	return t.Implements(i) || reflect.PointerTo(t).Implements(i)
+}
+
 // missing names the method that t lacks to be read and written alike.
-func missing(t reflect.Type, m marshalling) string {
+func missing(t reflect.Type, m *marshalling) string {
 	p := reflect.PointerTo(t)
 	switch {
 	case !p.Implements(m.in):
@@ -85,38 +111,39 @@ func missing(t reflect.Type, m marshalling) string {
 // fields out: the methods of an embedded time.Time, for one, are also those of the
 // struct around it.
 func inherited(t reflect.Type) string {
-	if t.Kind() != reflect.Struct {
+	m := marshallingOf(t)
+	if t.Kind() != reflect.Struct || m == nil || !promoted(t, m) {
 		return ""
 	}
 	for i := range t.NumField() {
 		f := t.Field(i)
-		if !f.Anonymous || t.NumField() == 1 && f.Type.Kind() != reflect.Pointer {
+		if alone := t.NumField() == 1 && f.Type.Kind() != reflect.Pointer; alone || !f.Anonymous {
 			continue
 		}
-		for _, m := range marshallings {
-			if implements(f.Type, m.out) && promoted(t, m) {
-				return fmt.Sprintf("its %s is that of the embedded %v and would write nothing else; give the field a name", m.outName, f.Type)
-			}
+		if implements(f.Type, m.out) {
+			return fmt.Sprintf("its %s or %s is that of the embedded %v and knows of nothing else; give the field a name", m.outName, m.inName, f.Type)
 		}
 	}
 	return ""
 }
 
-func implements(t, i reflect.Type) bool {
-	return t.Implements(i) || reflect.PointerTo(t).Implements(i)
+// promoted reports whether the compiler wrote one of t's methods for the sake of
+// an embedded field. A method that was declared has a file.
+func promoted(t reflect.Type, m *marshalling) bool {
+	for _, find := range m.find {
+		method, ok := find(t)
+		if !ok {
+			method, ok = find(reflect.PointerTo(t))
+		}
+		if ok && fileOf(method) == "<autogenerated>" {
+			return true
+		}
+	}
+	return false
 }
 
-// promoted reports whether the compiler wrote t's method for the sake of an
-// embedded field. A method that was declared has a file.
-func promoted(t reflect.Type, m marshalling) bool {
-	method, ok := m.method(t)
-	if !ok {
-		method, ok = m.method(reflect.PointerTo(t))
-	}
-	if !ok {
-		return false
-	}
-	pc := method.Func.Pointer()
+func fileOf(m reflect.Method) string {
+	pc := m.Func.Pointer()
 	file, _ := runtime.FuncForPC(pc).FileLine(pc)
-	return file == "<autogenerated>"
+	return file
 }

@@ -44,6 +44,10 @@ type (
 		time.Time
 		Name string
 	}
+	halfway struct {
+		time.Time
+		Name string
+	}
 	torn struct {
 		time.Time
 		netip.Addr
@@ -54,11 +58,16 @@ type (
 	}
 )
 
+var _ = hidden{note: "is what would be lost"}
+
 // writeOnly can be written and not read, readOnly the reverse.
 type (
 	writeOnly struct{ Name string }
 	readOnly  struct{ Name string }
 )
+
+// halfway reads as its embedded time does.
+func (h halfway) MarshalBinary() ([]byte, error) { return []byte(h.Name), nil }
 
 func (writeOnly) MarshalText() ([]byte, error)      { return nil, nil }
 func (*readOnly) UnmarshalBinary(data []byte) error { return nil }
@@ -114,11 +123,12 @@ func TestTypesThatWouldLoseSomethingAreRefusedWithThePath(t *testing.T) {
 		refused[linked]("linked.unexported", "export it"),
 		refused[fixes]("fixes.Fixed", "embedded pointer"),
 		refused[bag[round]]("bag[github.com/mpgo/mp/internal/wire_test.round].Inside", "pointer to itself"),
-		refused[stamped]("stamped", "MarshalBinary is that of the embedded time.Time"),
+		refused[stamped]("stamped", "is that of the embedded time.Time"),
 		refused[[]stamped]("[]wire_test.stamped[]", "give the field a name"),
+		refused[halfway]("halfway", "is that of the embedded time.Time"),
 		refused[torn]("torn.Time.wall", "export it"),
-		refused[locked]("locked", "MarshalCBOR is that of the embedded *wire_test.object"),
-		refused[struct{ *object }]("", "MarshalCBOR is that of the embedded *wire_test.object"),
+		refused[locked]("locked", "UnmarshalCBOR is that of the embedded *wire_test.object"),
+		refused[struct{ *object }]("", "UnmarshalCBOR is that of the embedded *wire_test.object"),
 		refused[bag[object]]("bag[github.com/mpgo/mp/internal/wire_test.object].Inside", "use *wire_test.object"),
 		refused[bag[writeOnly]]("bag[github.com/mpgo/mp/internal/wire_test.writeOnly].Inside", "no UnmarshalText"),
 		refused[bag[readOnly]]("bag[github.com/mpgo/mp/internal/wire_test.readOnly].Inside", "no MarshalBinary"),

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"math/big"
 	"net"
@@ -90,7 +91,7 @@ func TestEveryKindOfValueArrives(t *testing.T) {
 	arrives(t, map[uint64]int64{math.MaxUint64: math.MinInt64})
 	arrives(t, map[point]string{{1, 2}: "a", {2, 1}: "b"})
 	arrives(t, map[[2]byte]map[float64][]byte{{1, 2}: {0.5: nil, 1: {}}})
-	arrives(t, map[bool][]level{true: {1}, false: nil})
+	arrives(t, map[bool][]int8{true: {1}, false: nil})
 	arrives[*int](t, nil)
 	arrives(t, new(7))
 	arrives(t, []*string{nil, new(""), new("x")})
@@ -98,7 +99,7 @@ func TestEveryKindOfValueArrives(t *testing.T) {
 	arrives(t, new([]int{}))
 	arrives(t, [2][]string{{"a"}, nil})
 	arrives(t, bag[[]bool]{Inside: []bool{true, false}})
-	arrives(t, bag[[2]level]{Label: "l", Inside: [2]level{}})
+	arrives(t, bag[[2]int8]{Label: "l", Inside: [2]int8{1, 2}})
 	arrives(t, &tree{Name: "root", Kids: []*tree{{Name: "a"}, nil, {Kids: []*tree{}}}})
 	arrives(t, generic{
 		B: bag[bag[[]point]]{Inside: bag[[]point]{Inside: []point{{1, 2}}}},
@@ -127,6 +128,36 @@ func TestTypesThatMarshalThemselvesArrive(t *testing.T) {
 		require.Equal(t, text, travel(t, bag[[]*big.Int]{Inside: []*big.Int{nil, n}}).Inside[1].String())
 	}
 	arrives(t, bag[big.Int]{Inside: *big.NewInt(-5)})
+}
+
+// labelled and pointed embed a type with methods of the same name as their own.
+type (
+	labelled[T any] struct {
+		time.Time
+		Label T
+	}
+	pointed struct {
+		time.Time
+		Label string
+	}
+)
+
+func (l labelled[T]) MarshalBinary() ([]byte, error) { return fmt.Append(nil, l.Label), nil }
+
+func (l *labelled[T]) UnmarshalBinary(b []byte) error {
+	_, err := fmt.Sscan(string(b), &l.Label)
+	return err
+}
+
+func (p *pointed) MarshalBinary() ([]byte, error) { return []byte(p.Label), nil }
+func (p *pointed) UnmarshalBinary(b []byte) error { p.Label = string(b); return nil }
+
+func TestOwnMarshalersWinOverEmbeddedOnes(t *testing.T) {
+	arrives(t, labelled[int]{Label: 7})
+	arrives(t, &labelled[string]{Label: "seven"})
+	arrives(t, pointed{Label: "seven"})
+	arrives(t, []*pointed{{Label: "seven"}, nil})
+	arrives(t, struct{ netip.Addr }{netip.MustParseAddr("::1")})
 }
 
 func TestTimesKeepInstantAndOffset(t *testing.T) {
@@ -211,8 +242,8 @@ func TestDeepNestingArrivesUpToTheLimit(t *testing.T) {
 		}
 		return n
 	}
-	require.Equal(t, 65534, length(travel(t, links(65534))))
-	require.ErrorIs(t, appending(t, links(65535)), wire.ErrUnencodable)
+	require.Equal(t, 65535, length(travel(t, links(65535))))
+	require.ErrorIs(t, appending(t, links(65536)), wire.ErrUnencodable)
 }
 
 type crate[T any] []map[string]T

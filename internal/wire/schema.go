@@ -29,7 +29,8 @@ type role uint8
 const (
 	leaf    role = iota // one CBOR item with nothing inside
 	inner               // an array or a map with its parts inside, or a pointer to its only part
-	opaque              // marshals itself
+	opaque              // marshals itself to any CBOR item
+	scalar              // marshals itself to a byte string or a text
 	instant             // time.Time
 	bignum              // big.Int
 	handle              // the name of a shared object

@@ -2,7 +2,7 @@ package wire
 
 import "reflect"
 
-// opaqueLevels is how deeply a type that marshals itself may nest its CBOR.
+// opaqueLevels is how deeply a type with a MarshalCBOR may nest its CBOR.
 const opaqueLevels = 64
 
 // summarize fills in what nodes say of all that their types contain.
@@ -61,7 +61,7 @@ func mayPointToNull(n *node) bool {
 func (n *node) nullable() bool {
 	switch n.typ.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
-		return n.role != opaque
+		return n.role != scalar
 	}
 	return n.role == instant
 }

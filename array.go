@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/mpgo/mp/internal/race"
 	"github.com/mpgo/mp/ipc"
 	"github.com/mpgo/mp/shm"
 )
@@ -18,6 +19,10 @@ import (
 // Its elements are plain memory. Either processes keep to their own parts of it,
 // or they use Update, which holds the array's lock; integers can also be raised
 // with AddAt, which needs no lock.
+//
+// The race detector sees the accesses of this process: At and Set of one element,
+// AddAt, and Update as an access to all elements. It does not see those through
+// Slice, and not those of other processes.
 //
 // Python: Array, and RawArray for what Slice returns.
 type Array[T any] struct {
@@ -42,6 +47,7 @@ func (arrays[T]) open(o *shm.Object) (*arrayView[T], error) {
 		return nil, fmt.Errorf("%d elements in %d bytes: %w", n, room, shm.ErrDamaged)
 	}
 	return &arrayView[T]{
+		shadow:   race.NewShadow(int(n), shm.SizeOf[T]()),
 		elements: shm.SliceAt[T](b, arrayData, int(n)),
 		memory:   b[arrayData:],
 		lock:     ipc.NewMutex(o.Arena(), &words.lock),
@@ -59,6 +65,7 @@ const arrayData = 128
 
 // arrayView is what all handles of a process share.
 type arrayView[T any] struct {
+	shadow   race.Shadow // of elements
 	elements []T
 	memory   []byte // of the elements
 	lock     *ipc.Mutex
@@ -66,6 +73,14 @@ type arrayView[T any] struct {
 
 // Close closes this process's view.
 func (v *arrayView[T]) Close() error { return v.lock.Close() }
+
+// lend calls f with the elements, under the lock.
+func (v *arrayView[T]) lend(f func([]T) error) error {
+	v.shadow.WriteAll() // conflicts with what comes before the end of f
+	err := f(v.elements)
+	v.shadow.WriteAll() // conflicts with what comes after the beginning of f
+	return err
+}
 
 // NewArray makes an Array of n zeros. T must be plain: a number, a bool, or an
 // array or struct of such; ErrNotPlain, with the path to the part, otherwise.
@@ -104,6 +119,7 @@ func (a *Array[T]) Len() int {
 func (a *Array[T]) At(i int) T {
 	a.mustBeUsable()
 	v := a.view.elements[i]
+	a.view.shadow.Read(i)
 	runtime.KeepAlive(a)
 	return v
 }
@@ -112,6 +128,7 @@ func (a *Array[T]) At(i int) T {
 func (a *Array[T]) Set(i int, v T) {
 	a.mustBeUsable()
 	a.view.elements[i] = v
+	a.view.shadow.Write(i)
 	runtime.KeepAlive(a)
 }
 
@@ -138,8 +155,10 @@ func (a *Array[T]) Update(ctx context.Context, f func([]T)) error {
 		return a.unusable()
 	}
 	err := a.view.lock.With(ctx, func() error {
-		f(a.view.elements)
-		return nil
+		return a.view.lend(func(elements []T) error {
+			f(elements)
+			return nil
+		})
 	})
 	runtime.KeepAlive(a)
 	return err
@@ -152,7 +171,7 @@ func (a *Array[T]) Recover(ctx context.Context, repair func([]T) error) error {
 	if !a.usable() {
 		return a.unusable()
 	}
-	err := a.view.lock.Recover(ctx, func() error { return repair(a.view.elements) })
+	err := a.view.lock.Recover(ctx, func() error { return a.view.lend(repair) })
 	runtime.KeepAlive(a)
 	return err
 }
@@ -162,7 +181,9 @@ func (a *Array[T]) Recover(ctx context.Context, repair func([]T) error) error {
 func AddAt[T Integer](a *Array[T], i int, delta T) T {
 	a.mustBeUsable()
 	_ = a.view.elements[i]
+	a.view.shadow.BeginAtomic(i)
 	sum := addInMemory(a.view.memory, i, delta)
+	a.view.shadow.EndAtomic(i)
 	runtime.KeepAlive(a)
 	return sum
 }

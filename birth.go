@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/internal/wire"
@@ -18,7 +19,7 @@ import (
 //	0    nonce      the marker in the child's environment must match it
 //	16   letter     Ref of the parcel that says what to do; the child's to open
 //	32   answer     Ref of the parcel with the answer; the parent's to open
-//	48   answered   1 once the answer is there
+//	48   answered   1 once the answer is there, 2 if there was no memory for one
 //
 // The parent writes nonce and letter before it starts the child; the child
 // writes answer and then publishes it with answered. A child that is killed
@@ -32,6 +33,12 @@ type birth struct {
 }
 
 const birthSize = 64
+
+// What answered says.
+const (
+	hasAnswered  = 1
+	cannotAnswer = 2
+)
 
 // A letter tells a child what it is.
 type letter struct {
@@ -129,7 +136,11 @@ func (d *delivery) marker() string {
 // and what they speak of is alive, until the parcel is closed.
 func (d *delivery) answer() (*shm.Object, []byte) {
 	w := shm.At[birth](d.block.Bytes(), 0)
-	if w.answered.Load() != 1 { // observes the child's store in reply
+	switch w.answered.Load() { // observes the child's store in reply
+	case hasAnswered:
+	case cannotAnswer:
+		return nil, errorAnswer(errNoAnswer).bytes
+	default:
 		return nil, nil
 	}
 	parcel, b, err := openParcel(d.arena, w.answer[:])
@@ -138,6 +149,9 @@ func (d *delivery) answer() (*shm.Object, []byte) {
 	}
 	return parcel, b
 }
+
+// errNoAnswer is the answer of a child that found no memory for its own.
+var errNoAnswer = fmt.Errorf("the result cannot be sent back: shared memory is full: %w", syscall.ENOSPC)
 
 // A newborn is the child's side of its birth.
 type newborn struct {
@@ -202,11 +216,15 @@ func (n *newborn) reply(parent shm.Incarnation, ans answer) {
 	if err != nil {
 		parcel, err = pack(n.arena, errorAnswer(fmt.Errorf("the result cannot be sent back: %w", err)).bytes, nil)
 	}
-	if err != nil || !parcel.Address(parent) {
-		return // no memory even for that, or nobody to read it
-	}
 	w := shm.At[birth](n.block.Bytes(), 0)
+	if err != nil {
+		w.answered.Store(cannotAnswer)
+		return
+	}
+	if !parcel.Address(parent) {
+		return // nobody to read it
+	}
 	putRef(&w.answer, parcel.Ref())
-	w.answered.Store(1) // publishes the answer; observed in delivery.answer
+	w.answered.Store(hasAnswered) // publishes the answer; observed in delivery.answer
 	parcel.Close()
 }

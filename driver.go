@@ -107,6 +107,7 @@ func (d *driver) dismiss() {
 		_ = d.proc.Kill()
 		<-d.proc.done
 	}
+	d.pool.ended.Add(1)
 	d.clear()
 }
 
@@ -141,8 +142,8 @@ func (d *driver) await(t *task, id uint64) {
 			continue
 		}
 		d.useful = true
-		t.finish(e.body, nil)
-		e.close()
+		t.finish(e, nil)
+		e.close() // if nobody wanted it any more
 		return
 	}
 }

@@ -33,6 +33,20 @@ var (
 	// ErrHealthy: Recover of a lock whose owner did not die.
 	ErrHealthy = ipc.ErrHealthy
 
+	// ErrOverRelease: Release of a BoundedSemaphore of which this process holds no
+	// permit.
+	ErrOverRelease = ipc.ErrOverRelease
+
+	// ErrTooMany: a count beyond what the object can hold.
+	ErrTooMany = ipc.ErrTooMany
+
+	// ErrTooFew: a count that is too small, such as a barrier of no parties.
+	ErrTooFew = ipc.ErrTooFew
+
+	// ErrBrokenBarrier: a party died, gave up or failed, or Abort was called; the
+	// parties cannot meet until Reset.
+	ErrBrokenBarrier = ipc.ErrBrokenBarrier
+
 	// ErrNotPlain: T of a Value or an Array has a part that is no fixed-size memory,
 	// such as a string. The message has the path to it.
 	ErrNotPlain = shm.ErrNotPlain
@@ -46,6 +60,12 @@ var (
 
 	// ErrForeign: a handle from another program, or of another type of object.
 	ErrForeign = shm.ErrForeign
+
+	// ErrFull: TryPut of a queue without a free place. Python: queue.Full.
+	ErrFull = ipc.ErrFull
+
+	// ErrEmpty: TryGet of a queue without a message. Python: queue.Empty.
+	ErrEmpty = ipc.ErrEmpty
 
 	// ErrProcessTableFull: too many processes live in this tree.
 	ErrProcessTableFull = shm.ErrProcessTableFull
@@ -153,8 +173,9 @@ var wellKnown = []error{
 	io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, io.ErrShortWrite,
 	fs.ErrNotExist, fs.ErrExist, fs.ErrPermission, fs.ErrClosed, fs.ErrInvalid,
 	os.ErrDeadlineExceeded, os.ErrProcessDone, errors.ErrUnsupported,
-	ErrClosed, ErrOwnerDied, ErrNotLocked, ErrNotOwner, ErrHealthy, ErrNotPlain, ErrUnencodable,
-	ErrTooLarge, ErrForeign, ErrProcessTableFull, ErrNotInitialized, ErrNotRegistered, ErrWrongBuild,
+	ErrClosed, ErrOwnerDied, ErrNotLocked, ErrNotOwner, ErrHealthy, ErrOverRelease, ErrTooMany, ErrTooFew,
+	ErrBrokenBarrier, ErrNotPlain, ErrUnencodable,
+	ErrTooLarge, ErrForeign, ErrFull, ErrEmpty, ErrProcessTableFull, ErrNotInitialized, ErrNotRegistered, ErrWrongBuild,
 	ErrParentDied, ErrPoolClosed, ErrCrashLoop,
 }
 

@@ -57,12 +57,14 @@ func (f *Func[In, Out]) submit(ctx context.Context, p *Pool, in In, outcome func
 	if f.in.HasHandles() {
 		t.handles, t.keep = f.in.Handles(in), in
 	}
-	t.outcome = func(answer []byte, err error) {
+	t.outcome = func(answer *envelope, err error) {
 		if err != nil {
 			outcome(none, err)
 			return
 		}
-		outcome(readAnswer(f.out, f.name, answer))
+		out, err := readAnswer(f.out, f.name, answer.body)
+		answer.close() // the caller may need the memory
+		outcome(out, err)
 	}
 	p.submit(t)
 	runtime.KeepAlive(in)

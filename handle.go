@@ -17,6 +17,14 @@ const (
 	kindQueue
 	kindBirth
 	kindLink
+	kindEvent
+	kindOnce
+	kindRWMutex
+	kindRLock
+	kindCond
+	kindSemaphore
+	kindBoundedSemaphore
+	kindBarrier
 )
 
 // A handle is one Go value's share in a shared object, and the part that all
@@ -31,6 +39,12 @@ const (
 // V is what all handles of a process to one object share, such as an *ipc.Mutex;
 // D says how the objects of the type are made and known.
 type handle[V any, D descriptor[V]] struct {
+	*share[V]
+}
+
+// A share is what changes of a handle, or nil in an empty one. It is apart because
+// an encoder may copy the handle.
+type share[V any] struct {
 	obj   *shm.Object
 	view  V
 	freed atomic.Bool
@@ -52,14 +66,17 @@ func create[V any, D descriptor[V]](d D, n int) (*shm.Object, error) {
 		return nil, err
 	}
 	o, err := a.New(d.kind(), d.typ(), n)
+	if full(err) {
+		reclaim()
+		o, err = a.New(d.kind(), d.typ(), n)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("mp: a new %s: %w", d.what(), err)
 	}
 	return o, nil
 }
 
-// bind makes h a handle of o, taking over one of o's counts, also if it fails. h
-// must be a part of the Go value whose reachability is the handle's life.
+// bind makes h a handle of o, taking over one of o's counts, also if it fails.
 func (h *handle[V, D]) bind(o *shm.Object) error {
 	var d D
 	var err error
@@ -75,17 +92,18 @@ func (h *handle[V, D]) bind(o *shm.Object) error {
 		o.Close()
 		return fmt.Errorf("mp: a %s that makes no sense: %w", d.what(), err)
 	}
-	h.obj, h.view = o, view
-	h.clean = runtime.AddCleanup(h, (*shm.Object).Close, o)
+	h.share = &share[V]{obj: o, view: view}
+	h.clean = runtime.AddCleanup(h.share, (*shm.Object).Close, o)
+	press(len(o.Bytes()))
 	return nil
 }
 
 // usable reports whether the handle has its object; unusable is why not.
-func (h *handle[V, D]) usable() bool { return h.obj != nil && !h.freed.Load() }
+func (h *handle[V, D]) usable() bool { return h.share != nil && !h.freed.Load() }
 
 func (h *handle[V, D]) unusable() error {
 	var d D
-	if h.obj == nil {
+	if h.share == nil {
 		return fmt.Errorf("mp: this %s is empty; make one with New%s: %w", d.what(), d.what(), ErrClosed)
 	}
 	return fmt.Errorf("mp: this %s was freed: %w", d.what(), ErrClosed)
@@ -93,7 +111,7 @@ func (h *handle[V, D]) unusable() error {
 
 // free gives the share back.
 func (h *handle[V, D]) free() error {
-	if h.obj == nil || h.freed.Swap(true) {
+	if h.share == nil || h.freed.Swap(true) {
 		return h.unusable()
 	}
 	h.clean.Stop()
@@ -129,6 +147,12 @@ func (h *handle[V, D]) UnmarshalCBOR(encoded []byte) error {
 	if !ok || r.UnmarshalBinary(ref) != nil {
 		return fmt.Errorf("mp: %d bytes that are no %s: %w", len(encoded), d.what(), shm.ErrDamaged)
 	}
+	return h.open(r)
+}
+
+// open makes h a handle of the object that r names.
+func (h *handle[V, D]) open(r shm.Ref) error {
+	var d D
 	a, err := arena()
 	if err != nil {
 		return err

@@ -131,10 +131,10 @@ func (e *envelope) send(ctx context.Context, a *shm.Arena, ring *ipc.Ring, to sh
 		if err != nil {
 			return err
 		}
-		defer parcel.Close()
 		parcel.Address(to)
 		how = envelopeParcel
 		content, _ = parcel.Ref().AppendBinary(nil)
+		parcel.Close() // before the receiver gets it: who then lets go of it is the last
 	}
 	cell, err := ring.Claim(ctx)
 	if err != nil {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"os"
 	"testing"
+
+	"github.com/mpgo/mp/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
+	testkit.Play(scripts) // before Init: a script may be a program that forgets it
 	Init()
 	os.Exit(m.Run())
 }

@@ -16,6 +16,10 @@ func pack(a *shm.Arena, b []byte, handles []wire.Handle) (*shm.Object, error) {
 		refs = append(refs, r)
 	}
 	parcel, err := a.NewParcel(refs, len(b))
+	if full(err) {
+		reclaim()
+		parcel, err = a.NewParcel(refs, len(b))
+	}
 	if err != nil {
 		return nil, err
 	}

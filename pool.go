@@ -33,6 +33,7 @@ type Pool struct {
 	early   atomic.Int64 // workers in a row that died without having been of use
 	started atomic.Int64
 	died    atomic.Int64
+	ended   atomic.Int64 // dismissed, so not died
 	tasks   atomic.Int64
 }
 
@@ -131,7 +132,7 @@ type PoolStats struct {
 // Stats counts.
 func (p *Pool) Stats() PoolStats {
 	started, died := p.started.Load(), p.died.Load()
-	return PoolStats{Workers: int(started - died), Started: int(started), Died: int(died), Tasks: int(p.tasks.Load())}
+	return PoolStats{Workers: int(started - died - p.ended.Load()), Started: int(started), Died: int(died), Tasks: int(p.tasks.Load())}
 }
 
 // Close takes no more tasks, waits until those that were taken are done, and

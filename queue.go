@@ -132,7 +132,7 @@ func (q *Queue[T]) Put(ctx context.Context, v T) error {
 
 // TryPut is Put, but returns ErrFull where Put would wait. Python: put_nowait.
 func (q *Queue[T]) TryPut(v T) error {
-	return q.put(v, q.view.TryClaim)
+	return q.put(v, func() (ipc.Claimed, error) { return q.view.TryClaim() })
 }
 
 func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
@@ -200,13 +200,14 @@ func (q *Queue[T]) putParcel(b []byte, v T, claim func() (ipc.Claimed, error)) e
 	if err != nil {
 		return err
 	}
-	defer parcel.Close()
 	cell, err := claim()
 	if err != nil {
+		parcel.Close()
 		return err
 	}
 	parcel.Enclose(q.obj, cell.Stamp())
 	content, _ := parcel.Ref().AppendBinary(append(cell.Bytes()[:0], messageParcel))
+	parcel.Close() // before anybody gets it: who then lets go of it is the last
 	cell.Commit(len(content))
 	return nil
 }
@@ -220,7 +221,7 @@ func (q *Queue[T]) Get(ctx context.Context) (T, error) {
 
 // TryGet is Get, but returns ErrEmpty where Get would wait. Python: get_nowait.
 func (q *Queue[T]) TryGet() (T, error) {
-	return q.get(q.view.TryTake)
+	return q.get(func() (ipc.Taken, error) { return q.view.TryTake() })
 }
 
 func (q *Queue[T]) get(take func() (ipc.Taken, error)) (v T, err error) {

@@ -22,9 +22,9 @@ type task struct {
 	keep    any           // what keeps those handles reachable until the task is finished
 	attempt int           // how many workers have begun it
 
-	// outcome gets the answer, valid only during the call, or an error. It must not
-	// block.
-	outcome func(answer []byte, err error)
+	// outcome gets the answer, which it closes before anybody hears of it, or an
+	// error. It must not block.
+	outcome func(answer *envelope, err error)
 
 	mu       sync.Mutex
 	finished bool
@@ -49,7 +49,7 @@ func (t *task) begin() bool {
 }
 
 // finish tells the outcome, unless that was done before.
-func (t *task) finish(answer []byte, err error) {
+func (t *task) finish(answer *envelope, err error) {
 	t.mu.Lock()
 	first := !t.finished
 	t.finished = true

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/mpgo/mp/internal/race"
 	"github.com/mpgo/mp/ipc"
 	"github.com/mpgo/mp/shm"
 )
@@ -19,6 +20,9 @@ import (
 // Reading and writing are whole: nobody ever sees a mix of two writes, also when
 // a writer is killed in the middle. A T of up to 8 bytes is one atomic word;
 // a larger one has two copies, of which one is always complete.
+//
+// In the terms of Go's memory model, its methods are like those of sync/atomic: a
+// change synchronizes before each operation that sees it.
 //
 // Python: Value, with its lock built in.
 type Value[T any] struct {
@@ -34,10 +38,11 @@ func (values[T]) typ() uint32    { return shm.TypeHash(reflect.TypeFor[T]()) }
 
 func (values[T]) open(o *shm.Object) (store[T], error) {
 	if n := shm.SizeOf[T](); n > shm.WordSize {
-		return &cellStore[T]{ipc.NewCell(o.Arena(), o.Bytes(), n)}, nil
+		return &cellStore[T]{cell: ipc.NewCell(o.Arena(), o.Bytes(), n)}, nil
 	}
 	words := shm.At[valueWords](o.Bytes(), 0)
-	return &wordStore[T]{&words.value, ipc.NewMutex(o.Arena(), &words.lock, ipc.IgnoreOwnerDeath())}, nil
+	lock := ipc.NewMutex(o.Arena(), &words.lock, ipc.IgnoreOwnerDeath())
+	return &wordStore[T]{word: &words.value, lock: lock}, nil
 }
 
 // A store is how a Value's bytes are kept.
@@ -152,18 +157,25 @@ const wordValueSize = 16
 // wordStore is a Value in one word: each change is one CAS. The lock keeps
 // Updates from repeating each other's work; the truth is the word.
 type wordStore[T any] struct {
+	edge race.Edge // from a change to who sees it
 	word *atomic.Uint64
 	lock *ipc.Mutex
 }
 
-func (s *wordStore[T]) load() T { return shm.FromWord[T](s.word.Load()) }
+func (s *wordStore[T]) load() T {
+	v := shm.FromWord[T](s.word.Load())
+	s.edge.Acquire()
+	return v
+}
 
 func (s *wordStore[T]) update(ctx context.Context, f func(*T)) error {
 	return s.lock.With(ctx, func() error {
 		for {
 			old := s.word.Load()
+			s.edge.Acquire()
 			v := shm.FromWord[T](old)
 			f(&v)
+			s.edge.Release()
 			if s.word.CompareAndSwap(old, shm.Word(v)) {
 				return nil
 			}
@@ -174,9 +186,11 @@ func (s *wordStore[T]) update(ctx context.Context, f func(*T)) error {
 func (s *wordStore[T]) compareAndSwap(old, new T) (bool, error) {
 	for {
 		w := s.word.Load()
+		s.edge.Acquire()
 		if any(shm.FromWord[T](w)) != any(old) {
 			return false, nil
 		}
+		s.edge.Release()
 		if s.word.CompareAndSwap(w, shm.Word(new)) {
 			return true, nil
 		}
@@ -187,10 +201,14 @@ func (s *wordStore[T]) compareAndSwap(old, new T) (bool, error) {
 func (s *wordStore[T]) Close() error { return s.lock.Close() }
 
 // cellStore is a Value in an ipc.Cell.
-type cellStore[T any] struct{ cell *ipc.Cell }
+type cellStore[T any] struct {
+	edge race.Edge // from a change to who sees it
+	cell *ipc.Cell
+}
 
 func (s *cellStore[T]) load() (v T) {
 	s.cell.Load(shm.Bytes(&v))
+	s.edge.Acquire()
 	return v
 }
 
@@ -198,6 +216,7 @@ func (s *cellStore[T]) update(ctx context.Context, f func(*T)) error {
 	var v T
 	return s.cell.Replace(ctx, shm.Bytes(&v), func() error {
 		f(&v)
+		s.edge.Release()
 		return nil
 	})
 }
@@ -209,6 +228,7 @@ func (s *cellStore[T]) compareAndSwap(old, new T) (swapped bool, err error) {
 			return errUnequal
 		}
 		v = new
+		s.edge.Release()
 		return nil
 	})
 	if err == errUnequal {
@@ -234,11 +254,13 @@ func Add[T Integer](v *Value[T], delta T) (T, error) {
 	if !v.usable() {
 		return 0, v.unusable()
 	}
-	word := v.view.(*wordStore[T]).word
+	s := v.view.(*wordStore[T])
+	s.edge.Release()
 	for {
-		old := word.Load()
+		old := s.word.Load()
 		sum := shm.FromWord[T](old) + delta
-		if word.CompareAndSwap(old, shm.Word(sum)) {
+		if s.word.CompareAndSwap(old, shm.Word(sum)) {
+			s.edge.Acquire()
 			runtime.KeepAlive(v)
 			return sum, nil
 		}

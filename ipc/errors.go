@@ -28,6 +28,9 @@ var (
 	// ErrOverRelease: more permits given back than taken. Nothing was changed.
 	ErrOverRelease = errors.New("released more permits than were acquired")
 
+	// ErrTooFew: a count that must be larger. Nothing was changed.
+	ErrTooFew = errors.New("too few")
+
 	// ErrTooMany: a count beyond what the object can hold. Nothing was changed.
 	ErrTooMany = errors.New("too many")
 

@@ -29,6 +29,7 @@ type Mutex struct {
 	state  atomic.Pointer[MutexState] // the shared words; closedMutex after Close
 	me     uint32
 	ignore bool
+	idle   func() bool // not nil: reports that no owner, if dead, has done harm
 	d      Domain
 	gate   *gate
 	edge   edge
@@ -68,7 +69,7 @@ func (m *Mutex) Lock(ctx context.Context) error {
 func (m *Mutex) lockSlow(ctx context.Context) error {
 	m.gate.enter() // resign below still uses the shared words
 	defer m.gate.leave()
-	p := passage{m: m, s: m.state.Load(), as: m.me}
+	p := passage{m: m, s: m.state.Load(), gate: m.gate, as: m.me}
 	err := m.gate.wait(ctx, p.try)
 	p.resign()
 	if err == nil {
@@ -96,7 +97,7 @@ func (m *Mutex) tryLockSlow() (bool, error) {
 	if m.gate.closed.Load() {
 		return false, ErrClosed
 	}
-	p := passage{m: m, s: m.state.Load(), as: m.me, rude: true}
+	p := passage{m: m, s: m.state.Load(), gate: m.gate, as: m.me, rude: true}
 	done, _, _ := p.try(false)
 	if !done || p.err != nil {
 		return false, p.err
@@ -157,21 +158,13 @@ func (m *Mutex) Recover(ctx context.Context, repair func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	m.gate.enter()
-	defer m.gate.leave()
-	if m.gate.closed.Load() {
-		return ErrClosed
+	if err := m.claimFromDead(); err != nil {
+		return err
 	}
-	s := m.state.Load()
-	if !s.claimFromDead(m.d) {
-		return ErrHealthy
-	}
-	m.edge.acquire()
 	repaired := false
 	defer func() {
-		m.edge.release()
 		if !repaired {
-			s.abandon(m.me)
+			m.abandon(m.state.Load())
 		}
 	}()
 	if repair != nil {
@@ -180,8 +173,31 @@ func (m *Mutex) Recover(ctx context.Context, repair func() error) error {
 		}
 	}
 	repaired = true
+	return m.Unlock()
+}
+
+func (m *Mutex) claimFromDead() error {
+	m.gate.enter()
+	defer m.gate.leave()
+	if m.gate.closed.Load() {
+		return ErrClosed
+	}
+	if !m.state.Load().claimFromDead(m) {
+		return ErrHealthy
+	}
+	m.edge.acquire()
+	return nil
+}
+
+// forgives reports whether the lock of a dead owner just passes on.
+func (m *Mutex) forgives() bool {
+	return m.ignore || m.idle != nil && m.idle()
+}
+
+// abandon gives up the lock as if this process had died, if it is the owner.
+func (m *Mutex) abandon(s *MutexState) {
 	m.edge.release()
-	return s.release(m.me)
+	s.abandon(m.me)
 }
 
 // Locked reports whether somebody holds the lock, be it a dead one.
@@ -206,8 +222,7 @@ func (m *Mutex) Close() error {
 	}
 	s := m.state.Swap(closedMutex)
 	m.gate.close()
-	m.edge.release()
-	s.abandon(m.me)
+	m.abandon(s)
 	return nil
 }
 

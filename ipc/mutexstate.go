@@ -35,7 +35,8 @@ import (
 //	waiters  → me|waiters  likewise, by the heir; by anybody if the heir is dead or
 //	                       has resigned, or has not come in time
 //	waiters  → 0           the heir resigns and finds the lock reserved; wakes all
-//	dead|w   → me|waiters  Recover, or IgnoreOwnerDeath: claims it from the dead
+//	dead|w   → me|waiters  Recover: claims it from the dead
+//	dead|w   → waiters     IgnoreOwnerDeath: releases it for the dead
 //	me|w     → DeadOwner   a repair failed: gives it back as it was; wakes all
 //
 // Invariants: an owner's word is changed by nobody but the owner, save for
@@ -133,13 +134,14 @@ func (s *MutexState) abandon(me uint32) {
 
 // claimFromDead makes this process the owner in place of a dead one, and reports
 // whether it did. Of several at the same time one succeeds.
-func (s *MutexState) claimFromDead(d Domain) bool {
+func (s *MutexState) claimFromDead(m *Mutex) bool {
 	for { // again if a sleeper announced itself between Load and CompareAndSwap
 		v := s.word.Load()
-		if !ownerDead(d, shm.Incarnation(v&ownerMask)) {
+		owner := shm.Incarnation(v & ownerMask)
+		if !ownerDead(m.d, owner) || m.forgives() {
 			return false
 		}
-		if s.word.CompareAndSwap(v, uint32(d.Self())|waiters) {
+		if s.word.CompareAndSwap(v, m.me|waiters) {
 			return true
 		}
 	}
@@ -149,9 +151,12 @@ func (s *MutexState) claimFromDead(d Domain) bool {
 type passage struct {
 	m    *Mutex
 	s    *MutexState
+	gate *gate  // where it waits
 	as   uint32 // what to claim the lock with: me, after announcing me|waiters
 	rude bool   // takes a reserved lock at once
 	err  error  // the final error of a try that is done
+
+	readers *readers // not nil: wants to read, see RWMutex
 
 	since time.Duration // of started: the first announcement
 	heir  bool          // has made this process the heir
@@ -172,16 +177,15 @@ func (p *passage) try(announce bool) (done bool, word *atomic.Uint32, seen uint3
 			if v != 0 && !p.entitled(announce) {
 				return false, &p.s.word, v
 			}
-			if p.s.word.CompareAndSwap(v, p.as|v) {
+			if p.claim(v) {
 				return p.claimed()
 			}
 		case ownerDead(p.m.d, owner):
-			if !p.m.ignore {
+			if p.m.forgives() {
+				p.s.word.CompareAndSwap(v, waiters) // as if it had unlocked
+			} else if p.s.word.Load() == v { // so that was said of this owner
 				p.err = &OwnerDiedError{Owner: owner}
 				return true, nil, 0
-			}
-			if p.s.word.CompareAndSwap(v, p.m.me|waiters) {
-				return p.claimed()
 			}
 		case !owner.Valid():
 			p.err = fmt.Errorf("ipc: a mutex's word holds %#x: %w", v, shm.ErrDamaged)
@@ -196,10 +200,21 @@ func (p *passage) try(announce bool) (done bool, word *atomic.Uint32, seen uint3
 	}
 }
 
+// claim takes the free lock, unless the word is no longer v.
+func (p *passage) claim(v uint32) bool {
+	if p.readers != nil {
+		return p.readers.enter(p, v)
+	}
+	return p.s.word.CompareAndSwap(v, p.as|v)
+}
+
 // claimed ends a successful try. Close counts on whoever was waiting to give the
 // lock back.
 func (p *passage) claimed() (bool, *atomic.Uint32, uint32) {
-	if p.m.gate.closed.Load() {
+	switch closed := p.gate.closed.Load(); {
+	case closed && p.readers != nil:
+		p.err = errors.Join(ErrClosed, p.readers.leave())
+	case closed:
 		p.err = errors.Join(ErrClosed, p.s.release(p.m.me))
 	}
 	return true, nil, 0
@@ -250,7 +265,7 @@ func (p *passage) deferred(heir shm.Incarnation) bool {
 	now := time.Since(started)
 	if p.until == 0 {
 		p.until = now + deference
-		time.AfterFunc(deference, p.m.gate.ring)
+		time.AfterFunc(deference, p.gate.ring)
 		return false
 	}
 	if now < p.until {

@@ -88,8 +88,8 @@ var (
 //	inheritance        {l, reading, dead} → {l, reading, me}    CAS, by a consumer
 //
 // tail and head are only hints: tail is at most the first position not yet
-// claimed, head at most the first not yet taken. Who finds a hint behind moves it
-// on by one, with a CAS that expects what it read.
+// claimed, and one before it at least; head the same of the first not yet taken.
+// Who finds a hint behind moves it on by one, with a CAS that expects what it read.
 //
 // # Invariants
 //

@@ -72,6 +72,7 @@ func (b *doorbell) ring(n int) {
 // A vigil is the announcements of one waiting operation at one doorbell.
 type vigil struct {
 	bell        *doorbell
+	kept        bool   // something was announced
 	first, last uint32 // an unbroken run of calls, all of this vigil
 }
 
@@ -80,17 +81,17 @@ type vigil struct {
 func (v *vigil) announce() uint32 {
 	rung := v.bell.rung.Load()
 	call := uint32(v.bell.sleepers.Add(1<<32) >> 32)
-	if v.first == 0 || call != v.last+1 {
+	if !v.kept || call != v.last+1 {
 		v.first = call
 	}
-	v.last = call
+	v.kept, v.last = true, call
 	return rung
 }
 
 // end takes the announcements back if no others are unanswered, to save the next
 // waker a system call. Nobody of this vigil sleeps any more.
 func (v *vigil) end() {
-	if v.first != 0 {
+	if v.kept {
 		mine := uint64(v.last) << 32
 		v.bell.sleepers.CompareAndSwap(mine|uint64(v.first-1), mine|uint64(v.last))
 	}

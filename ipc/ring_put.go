@@ -129,14 +129,24 @@ func (c *cells) cannotClaim(pos uint64, cell *cellHeader, state, free uint64) er
 	case !sound(state):
 		return damagedState(state)
 	case ahead > 0 || ahead == 0 && state&phaseMask != vacant: // claimed: tail is behind
-		c.tail.CompareAndSwap(pos, c.next(pos))
-		return nil
+		return c.help(c.tail, pos, ahead)
 	case state&phaseMask == writing && ownerDead(c.ring.d, ownerOf(state)):
 		cell.state.CompareAndSwap(state, passed(state)) // claims the cell from the dead
 		c.puts.wake(1)
 		return nil
 	}
 	return ErrFull
+}
+
+// help moves a hint past pos, whose cell is so far ahead. A hint is one position
+// behind at most, and its cell at most one lap ahead: nobody can have claimed a
+// later position without having read it in the hint.
+func (c *cells) help(hint *atomic.Uint64, pos uint64, ahead int64) error {
+	if ahead > lapUnit && hint.Load() == pos {
+		return damagedPosition(pos)
+	}
+	hint.CompareAndSwap(pos, c.next(pos))
+	return nil
 }
 
 // astray reports whether tail is so far from pos that the state which was found

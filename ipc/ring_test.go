@@ -177,11 +177,9 @@ func TestRingSurvivesHostileWords(t *testing.T) {
 		for range rapid.IntRange(0, 7).Draw(rt, "messages") {
 			_ = r.TryPut([]byte("hello"))
 		}
-		// The hints are moved by one at a time, so one that is 2³⁰ behind would only
-		// take long.
 		word := rapid.SampledFrom([]int{128, 256, 384, 512, 640, 648, 704, 712}).Draw(rt, "word")
 		if word < len(mem) {
-			value := rapid.OneOf(rapid.Uint64Range(0, 64), rapid.Uint64Range(1<<63, 1<<64-1)).Draw(rt, "value")
+			value := rapid.Uint64().Draw(rt, "value")
 			binary.LittleEndian.PutUint64(mem[word:], value)
 		}
 		for range 8 {
@@ -561,7 +559,6 @@ func TestRingConsumerKilledAfterEachStep(t *testing.T) {
 					first := 0
 					if step.lost {
 						first = 1
-						require.NoError(t, ends(t, put))
 					}
 					for i := first; i < capacity; i++ {
 						require.Equal(t, fmt.Sprint(i), mustTake(t, rings[2]))

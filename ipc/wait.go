@@ -21,7 +21,8 @@ import (
 //  1. It spins, at most one of the process at a time and only as long as spinning
 //     has lately paid at this gate.
 //  2. It queues. The queue is first come, first served, but whoever arrives may
-//     still overtake it by a fast path or by spinning.
+//     still overtake it by a fast path or by spinning. Having queued it makes one
+//     more attempt, see below.
 //  3. The head of the queue is the leader. The leader alone sleeps in the kernel,
 //     so ten thousand blocked goroutines hold one thread.
 //
@@ -50,6 +51,12 @@ import (
 //	    begins at (a), so whatever happened before is seen.
 //
 // A wake-up says nothing but "look again"; there may always be too many.
+//
+// What the goroutines of a gate wait for need not be the same, but whatever lets
+// one that queues succeed must let the leader succeed first, if it happens after
+// both have come. So those who wait for the next round of something may share a
+// gate with those who wait for this one, because of the attempt after queuing; but
+// not those who wait to be admitted with those who wait for them.
 type gate struct {
 	epoch *atomic.Uint32 // the Domain's
 
@@ -96,6 +103,10 @@ func (g *gate) wait(ctx context.Context, try attempt) error {
 		return nil
 	}
 	if w := g.join(); w != nil {
+		if done, _, _ := try(false); done {
+			g.unqueue(w)
+			return nil
+		}
 		if err := g.await(ctx, w); err != nil {
 			return err
 		}
@@ -211,6 +222,16 @@ func (g *gate) await(ctx context.Context, w *waiter) error {
 		return nil
 	}
 	return ctx.Err()
+}
+
+// unqueue takes w out of the queue, and if its turn to lead has come, passes.
+func (g *gate) unqueue(w *waiter) {
+	g.mu.Lock()
+	queued := g.queue.remove(w)
+	g.mu.Unlock()
+	if !queued {
+		g.pass()
+	}
 }
 
 // pass ends the caller's leadership and gives it to the next in the queue.

@@ -12,10 +12,14 @@ import (
 // between the declaration and the announcement, or later, this process's own
 // death makes the next undertaker find the slot dead and begin anew: every step
 // may be done twice.
+//
+// The undertaker is the dead's parent, as long as that lives: so a parent that
+// called Bury knows, when it returns, that the child's memory is free. Anybody
+// else only declares and announces.
 func (a *Arena) Bury(i Incarnation) {
 	s := &a.slots[i.Slot()]
 	for st := s.load(); st.gen() == i.Generation() && st.peopled(); st = s.load() {
-		s.cas(st, makeStatus(dead, a.self, st.gen()))
+		s.cas(st, makeStatus(dead, a.undertaker(s, st), st.gen()))
 	}
 	a.burial.Lock()
 	defer a.burial.Unlock()
@@ -27,6 +31,18 @@ func (a *Arena) Bury(i Incarnation) {
 	for _, i := range mine {
 		a.slots[i.Slot()].cas(makeStatus(dead, a.self, i.Generation()), makeStatus(vacant, Nobody, i.Generation()))
 	}
+}
+
+// undertaker is who shall bury the process in a slot: its parent, or else this one.
+func (a *Arena) undertaker(s *slot, st slotStatus) Incarnation {
+	parent := st.owner() // reserved: the parent's place
+	if st.phase() == alive {
+		parent = Incarnation(s.parent.Load())
+	}
+	if parent != Nobody && a.Alive(parent) {
+		return parent
+	}
+	return a.self
 }
 
 // undertake announces every death in the table that is not announced yet, and

@@ -3,6 +3,7 @@ package shm
 import (
 	"fmt"
 	"io"
+	"sync"
 )
 
 // An Object is this process's hold on one block of the arena. All handles of a
@@ -18,8 +19,11 @@ type Object struct {
 	data  []byte
 
 	// Guarded by arena.mu.
-	count int // handles
-	view  any // what a layer above keeps for all handles of this process
+	count   int           // handles
+	closing chan struct{} // made by the last handle's Close, closed when the hold is given back
+
+	making sync.Mutex // guards the making of view
+	view   any        // what a layer above keeps for all handles of this process
 }
 
 // New makes a zeroed block of n bytes, held by this process once.
@@ -68,9 +72,7 @@ func (a *Arena) Open(r Ref, kind Kind, typ uint32) (*Object, error) {
 	if !ok {
 		return nil, fmt.Errorf("shm: %v names no block: %w", r, ErrClosed)
 	}
-	a.mu.Lock()
-	o, err := a.openLocked(p, r)
-	a.mu.Unlock()
+	o, err := a.openAfterClosing(p, r)
 	if err != nil {
 		a.collect(p, p.head.load().gen()) // our bit may have kept it for a moment
 		return nil, err
@@ -80,6 +82,22 @@ func (a *Arena) Open(r Ref, kind Kind, typ uint32) (*Object, error) {
 		return nil, fmt.Errorf("shm: %v is an object of another type: %w", r, ErrForeign)
 	}
 	return o, nil
+}
+
+// openAfterClosing waits if this process is just giving its hold on the block
+// back, so that there is one Object for it at a time.
+func (a *Arena) openAfterClosing(p place, r Ref) (*Object, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for {
+		o := a.objects[r.Off]
+		if o == nil || o.closing == nil {
+			return a.openLocked(p, r)
+		}
+		a.mu.Unlock()
+		<-o.closing
+		a.mu.Lock()
+	}
 }
 
 func (a *Arena) openLocked(p place, r Ref) (*Object, error) {
@@ -126,10 +144,10 @@ func (o *Object) Hold() {
 }
 
 // View is what all handles of this process to the block share. The first call
-// makes it.
+// makes it; one that makes nil leaves that to the next.
 func (o *Object) View(make func() any) any {
-	o.arena.mu.Lock()
-	defer o.arena.mu.Unlock()
+	o.making.Lock()
+	defer o.making.Unlock()
 	if o.view == nil {
 		o.view = make()
 	}
@@ -144,15 +162,25 @@ func (o *Object) Close() {
 	o.count--
 	last := o.count == 0
 	if last {
-		delete(a.objects, o.ref.Off)
-		if c, ok := o.view.(io.Closer); ok {
-			_ = c.Close() // who still waits in this process gets ErrClosed
-		}
-		o.head.unhold(a.self)
+		o.closing = make(chan struct{})
 	}
 	a.mu.Unlock()
 	if last {
-		p, _ := a.at(o.ref.Off)
-		a.collect(p, o.ref.Gen)
+		o.giveBack()
 	}
+}
+
+// giveBack ends the hold.
+func (o *Object) giveBack() {
+	a := o.arena
+	if c, ok := o.view.(io.Closer); ok {
+		_ = c.Close() // who still waits in this process gets ErrClosed
+	}
+	a.mu.Lock()
+	delete(a.objects, o.ref.Off)
+	o.head.unhold(a.self)
+	close(o.closing)
+	a.mu.Unlock()
+	p, _ := a.at(o.ref.Off)
+	a.collect(p, o.ref.Gen)
 }

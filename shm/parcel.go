@@ -40,6 +40,12 @@ const (
 // NewParcel makes a parcel with room for n bytes of payload, keeping refs alive.
 // This process must hold each of them while it makes the parcel.
 func (a *Arena) NewParcel(refs []Ref, n int) (*Object, error) {
+	return a.NewKeeper(KindParcel, 0, refs, n)
+}
+
+// NewKeeper is New for an object that keeps others alive as a parcel does: as
+// long as it lives, what refs name lives. Its n bytes are its Payload.
+func (a *Arena) NewKeeper(kind Kind, typ uint32, refs []Ref, n int) (*Object, error) {
 	if n < 0 {
 		return nil, fmt.Errorf("shm: a parcel of %d bytes", n)
 	}
@@ -65,7 +71,16 @@ func (a *Arena) NewParcel(refs []Ref, n int) (*Object, error) {
 	if len(refs) > 0 {
 		flags = flagCarries
 	}
-	return a.adopt(p, a.publish(p, size, KindParcel, flags, 0, Ref{})), nil
+	return a.adopt(p, a.publish(p, size, kind, flags, typ, Ref{})), nil
+}
+
+// Kept are the Refs that a parcel or another keeper lists.
+func (o *Object) Kept() []Ref {
+	p, ok := o.arena.at(o.ref.Off)
+	if !ok {
+		return nil
+	}
+	return o.arena.contents(p)
 }
 
 // markCarried notes that parcels must be asked before the block is freed.
@@ -78,11 +93,12 @@ func (a *Arena) markCarried(r Ref) error {
 	return nil
 }
 
-// Payload is the parcel's bytes, valid while the Object is held.
+// Payload is the bytes of a parcel or another keeper, valid while the Object is
+// held.
 func (o *Object) Payload() ([]byte, error) {
 	b := o.Bytes()
 	count, ok := parcelCount(b)
-	if o.kind != KindParcel || !ok {
+	if !ok {
 		return nil, fmt.Errorf("shm: %v is no parcel: %w", o.ref, ErrDamaged)
 	}
 	b = b[parcelHeader+count*RefSize:]

@@ -30,6 +30,9 @@ type (
 	}
 )
 
+// Nothing but their types is looked at.
+var _ = embeds{point: point{x: 1, y: 2}}
+
 // The type unsafe.Pointer, without the package.
 var unsafePointer = reflect.TypeOf(reflect.Value.UnsafePointer).Out(0)
 

@@ -105,10 +105,24 @@ type Child struct {
 // files are the descriptors from 3 on there.
 func Start(t testing.TB, script string, files ...*os.File) *Child {
 	t.Helper()
+	cmd := Command(script)
+	cmd.ExtraFiles = files
+	return Begin(t, cmd)
+}
+
+// Command is what Start starts, for those who want to change something of it
+// before they Begin: not its standard input and output, which the two talk
+// through.
+func Command(script string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), scriptMarker+"="+script, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
-	cmd.ExtraFiles = files
+	return cmd
+}
+
+// Begin starts a Command.
+func Begin(t testing.TB, cmd *exec.Cmd) *Child {
+	t.Helper()
 	out, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,9 @@ import (
 // A Handle is a Go value that stands for an object in shared memory, such as a
 // *mp.Mutex. In messages it is the object's name; whoever sends it sees to it that
 // the object stays until the message has arrived. Handles are pointers that
-// marshal themselves to CBOR and back; nil ones arrive as nil.
+// marshal themselves to CBOR and back; nil ones arrive as nil. The CBOR library
+// calls MarshalCBOR on a copy of what they point to, made without a lock, so
+// whatever changes has to lie behind another pointer.
 type Handle interface {
 	// WireRef is the object's name, or why the handle has none.
 	WireRef() (shm.Ref, error)

@@ -1,0 +1,217 @@
+package ipc
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/mpgo/mp/shm"
+)
+
+// A BoundedSemaphore is a fixed number of permits that belong to the processes
+// that hold them: a process can give back only what it took, and what it held
+// when it died is to be had again at once. It must not be copied.
+//
+// A Release synchronizes before the return of the Acquire that gets the permit.
+//
+// It is Python's multiprocessing.BoundedSemaphore, except that there any process
+// may release, and a killed holder keeps its permits for ever.
+//
+// # Shared memory
+//
+//	offset  size
+//	0       4     news, published when a permit is freed
+//	4       4     number of permits, written once before anybody else looks
+//	8       4n    permits: the incarnation that holds it, 0 if nobody does
+//
+// A permit is taken by one CAS from 0, or from a dead process's incarnation, and
+// freed by one CAS to 0 of its holder: so every permit has one holder, or none, at
+// every moment.
+//
+// # A kill after each step
+//
+//	taken        whoever looks next takes it from the dead; sleepers look because
+//	             of the death epoch
+//	freed        the publication is missing: the epoch makes up for it
+//	published    the wake-up may be lost with the one it woke: the epoch again
+type BoundedSemaphore struct {
+	head    *boundedHead
+	permits []atomic.Uint32
+	me      uint32
+	d       Domain
+	gate    *gate
+	edge    edge
+	hint    atomic.Uint32 // where this process found a permit last
+}
+
+type boundedHead struct {
+	freed news
+	limit atomic.Uint32
+}
+
+const (
+	boundedHeadSize = 8
+
+	// MaxBoundedPermits is how many permits a BoundedSemaphore can have: whoever
+	// finds none has looked at all of them.
+	MaxBoundedPermits = 1 << 16
+)
+
+// BoundedSemaphoreSize is the shared memory of a BoundedSemaphore of n permits in
+// bytes; it is aligned to 4. The error is ErrTooFew or ErrTooMany.
+func BoundedSemaphoreSize(n int) (int, error) {
+	if n < 1 || n > MaxBoundedPermits {
+		return 0, fmt.Errorf("ipc: a bounded semaphore of %d permits: %w", n, countError(n))
+	}
+	return boundedHeadSize + 4*n, nil
+}
+
+// InitBoundedSemaphore makes zeroed memory of BoundedSemaphoreSize a semaphore of
+// n permits.
+func InitBoundedSemaphore(mem []byte, n int) error {
+	size, err := BoundedSemaphoreSize(n)
+	if err != nil {
+		return err
+	}
+	if len(mem) < size {
+		return fmt.Errorf("ipc: %d bytes for a bounded semaphore of %d permits, which needs %d", len(mem), n, size)
+	}
+	shm.At[boundedHead](mem, 0).limit.Store(uint32(n))
+	return nil
+}
+
+// OpenBoundedSemaphore is the calling process's view of the semaphore in mem. It
+// is shm.ErrDamaged if there is none.
+func OpenBoundedSemaphore(d Domain, mem []byte) (*BoundedSemaphore, error) {
+	if len(mem) < boundedHeadSize {
+		return nil, fmt.Errorf("ipc: a bounded semaphore in %d bytes: %w", len(mem), shm.ErrDamaged)
+	}
+	head := shm.At[boundedHead](mem, 0)
+	n := int(head.limit.Load())
+	if size, err := BoundedSemaphoreSize(n); err != nil || len(mem) < size {
+		return nil, fmt.Errorf("ipc: a bounded semaphore of %d permits in %d bytes: %w", n, len(mem), shm.ErrDamaged)
+	}
+	return &BoundedSemaphore{
+		head:    head,
+		permits: shm.SliceAt[atomic.Uint32](mem, boundedHeadSize, n),
+		me:      uint32(d.Self()),
+		d:       d,
+		gate:    newGate(d),
+	}, nil
+}
+
+// Acquire takes a permit for this process. It blocks until there is one, and
+// returns the context's error if that is done first, ErrClosed after Close.
+func (s *BoundedSemaphore) Acquire(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if ok, err := s.TryAcquire(); ok || err != nil {
+		return err
+	}
+	announced := false
+	err := s.gate.wait(ctx, func(announce bool) (done bool, word *atomic.Uint32, seen uint32) {
+		if announce {
+			announced = true
+			seen = s.head.freed.expect()
+		}
+		if done = s.take(); done && announced {
+			s.head.freed.pass()
+		}
+		return done, &s.head.freed.word, seen
+	})
+	if err == nil {
+		s.edge.acquire()
+	}
+	return err
+}
+
+// TryAcquire takes a permit for this process if there is one, and reports whether
+// it did.
+func (s *BoundedSemaphore) TryAcquire() (bool, error) {
+	if s.gate.closed.Load() {
+		return false, ErrClosed
+	}
+	ok := s.take()
+	if ok {
+		s.edge.acquire()
+	}
+	return ok, nil
+}
+
+// take claims the first permit that is free or a dead process's.
+func (s *BoundedSemaphore) take() bool {
+	from := int(s.hint.Load())
+	for i := range s.permits {
+		at := (from + i) % len(s.permits)
+		owner := s.permits[at].Load()
+		if !s.free(owner) || !s.permits[at].CompareAndSwap(owner, s.me) {
+			continue
+		}
+		if at != from {
+			s.hint.Store(uint32(at))
+		}
+		return true
+	}
+	return false
+}
+
+func (s *BoundedSemaphore) free(owner uint32) bool {
+	return owner == 0 || owner != s.me && ownerDead(s.d, shm.Incarnation(owner))
+}
+
+// Release gives back one permit of this process. It is ErrOverRelease if the
+// process holds none.
+func (s *BoundedSemaphore) Release() error {
+	if s.gate.closed.Load() {
+		return ErrClosed
+	}
+	s.edge.release()
+	from := int(s.hint.Load())
+	for i := range s.permits {
+		at := (from + i) % len(s.permits)
+		if s.permits[at].Load() == s.me && s.permits[at].CompareAndSwap(s.me, 0) {
+			s.head.freed.publish(1)
+			return nil
+		}
+	}
+	return ErrOverRelease
+}
+
+// Value is the number of permits that are to be had.
+func (s *BoundedSemaphore) Value() int {
+	n := 0
+	for i := range s.permits {
+		if s.free(s.permits[i].Load()) {
+			n++
+		}
+	}
+	return n
+}
+
+// Limit is the number of permits that there are.
+func (s *BoundedSemaphore) Limit() int { return len(s.permits) }
+
+// Locked reports whether no permit is to be had.
+func (s *BoundedSemaphore) Locked() bool { return s.Value() == 0 }
+
+// Close ends this process's view: everybody who waits through it, or ever will,
+// gets ErrClosed, and the permits of this process are given back.
+func (s *BoundedSemaphore) Close() error {
+	s.gate.close()
+	s.edge.release()
+	for i := range s.permits {
+		if s.permits[i].CompareAndSwap(s.me, 0) {
+			s.head.freed.publish(1)
+		}
+	}
+	return nil
+}
+
+// String tells the number of permits.
+func (s *BoundedSemaphore) String() string {
+	if s.gate.closed.Load() {
+		return "BoundedSemaphore(closed)"
+	}
+	return fmt.Sprintf("BoundedSemaphore(value=%d, maxvalue=%d)", s.Value(), s.Limit())
+}

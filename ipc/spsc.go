@@ -1,0 +1,327 @@
+package ipc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/race"
+	"github.com/mpgo/mp/internal/sys"
+	"github.com/mpgo/mp/shm"
+)
+
+// ErrPeerDied: the process at the other end of a Stream died. A reader gets it
+// after the last committed record; it is an io.EOF for errors.Is.
+var ErrPeerDied error = peerDied{}
+
+type peerDied struct{}
+
+func (peerDied) Error() string { return "the process at the other end died" }
+
+// Is reports that for a reader a dead writer is the end of the records.
+func (peerDied) Is(target error) bool { return target == io.EOF }
+
+// ErrEndTaken: another live process has this end of the Stream.
+var ErrEndTaken = errors.New("another process has this end")
+
+// A Stream is a bounded queue of records in shared memory, with one process that
+// writes and one that reads. It has no type of its own: InitStream makes it, and
+// its two ends are a StreamWriter and a StreamReader. A record is a string of
+// bytes, at most half as long as the stream; it is written and read as a whole,
+// or filled and read where it lies.
+//
+// It is one direction of Python's multiprocessing.Pipe. Where that gives EOFError
+// when the peer has closed, a reader here gets io.EOF, or ErrPeerDied.
+//
+// # Layout
+//
+//	  0  magic     4  stored last
+//	  4  capacity  4  bytes of the records' memory, a power of two
+//	128  tail      8  bytes ever written; stored by the writer
+//	256  head      8  bytes ever read; stored by the reader
+//	384  writer   20  the writer's streamEnd
+//	512  reader   20  the reader's streamEnd
+//	640  records      capacity bytes
+//
+// A record begins at a multiple of 8, with a word that has its length in bits
+// 31..0 and its kind in bits 63..32: 0 a message, 1 the rest of the memory is
+// skipped, others reserved. It lies in one piece: if it does not fit before the
+// end of the memory, the rest is skipped.
+//
+// # Invariants
+//
+//  1. Between head and tail lie whole records; they are the reader's. The rest is
+//     the writer's. Each end moves its own word only.
+//  2. tail-head ≤ capacity, always as the difference of two uint64, so the words
+//     may go round.
+//  3. A record and the skip before it are published by one store to tail.
+//
+// Each end keeps the position it stores and the last one it saw of the other, and
+// looks at the other's word only when those say that it must wait. So a stream in
+// flow costs one store for each record on each side, and lines pass between the
+// caches once.
+//
+// # A kill after each step
+//
+//	while filling     the record is not there; the reader gets ErrPeerDied
+//	store to tail     the record is there; the death epoch wakes the reader
+//	while reading     the writer gets ErrPeerDied; a new reader gets the record
+//	store to head     it was read; the epoch wakes the writer
+//	owner stored      the end is a dead process's
+//	owner cleared     the end is nobody's: the other waits
+//	closed            it is closed; the epoch wakes the other
+//
+// # Ends
+//
+// An end belongs to the process that opened it, until it is closed, handed over,
+// or the process is dead; then another may open it, and goes on where tail or
+// head says. Between two owners the peer just waits. That the owner is dead is
+// looked for only when there is nothing else to do, and what the dead had
+// published is looked at once more afterwards.
+//
+// # Sleeping without a barrier for each record
+//
+// A sleeper stores waiting and looks again; a waker publishes and looks at
+// waiting. One of the two must see the other, which takes a full barrier on both
+// sides between the store and the look: on amd64 this would be most of the cost of
+// a record, for somebody who sleeps once in a thousand. So the waker leaves its
+// barrier out, and the sleeper makes it for both, by sys.Barrier (Linux's
+// membarrier), between its store and its look: whatever the waker published before
+// is seen by the look, and whatever it publishes later is followed by a look
+// that sees waiting.
+//
+// This needs a sleeper that can make barriers, which it says in its end, and a
+// waker that is reached by them. Otherwise the waker publishes with a barrier of
+// its own. A sleeper that cannot, in place of one that could, waits once so long
+// that no store can still be on its way.
+//
+// On arm64 an ordinary atomic store and load are ordered as needed and nobody
+// needs more.
+type streamMemory struct {
+	tail, head     *atomic.Uint64
+	writer, reader *streamEnd
+	records        []byte
+	mask           uint64
+	edges          *streamEdges
+}
+
+// streamEdges are what the race detector sees of a stream whose ends are both in
+// this process.
+type streamEdges struct {
+	written edge // from Commit to Take
+	read    edge // from Release to TryClaim
+}
+
+// edgesOf finds the edges by the address of the memory. They are never removed:
+// another stream there later only gets edges too many, and only under the race
+// detector.
+var edgesOf sync.Map // *byte → *streamEdges
+
+func findEdges(mem []byte) *streamEdges {
+	if !race.Enabled {
+		return new(streamEdges)
+	}
+	edges, _ := edgesOf.LoadOrStore(&mem[0], new(streamEdges))
+	return edges.(*streamEdges)
+}
+
+// A streamEnd is what an end says of itself.
+type streamEnd struct {
+	owner   atomic.Uint32 // incarnation; written by who opens, and hands over
+	closed  atomic.Uint32 // 1 for ever; written by the owner
+	waiting atomic.Uint32 // 1: wake me; written by the owner, cleared by the peer
+	rung    atomic.Uint32 // raised by the peer; the owner sleeps on it
+	barrier atomic.Uint32 // 1: I make the barrier before I sleep; by the owner
+}
+
+// MaxStreamCapacity is the largest size of a Stream.
+const MaxStreamCapacity = 1 << 31
+
+const (
+	streamMagic  = 0x3153_706d // "mpS1"
+	streamHeader = 640
+	recordHeader = 8
+	minStream    = 64
+
+	kindMessage = 0
+	kindSkip    = 1
+)
+
+type streamGeometry struct {
+	magic    atomic.Uint32
+	capacity uint32
+}
+
+// StreamSize is the memory of a Stream of capacity bytes; a power of two is made
+// of that. Each record takes 8 bytes more than it has, rounded up to 8.
+func StreamSize(capacity int) (int, error) {
+	if capacity < 1 {
+		return 0, fmt.Errorf("ipc: a stream of %d bytes: the capacity must be at least 1", capacity)
+	}
+	if uint64(capacity) > MaxStreamCapacity {
+		return 0, fmt.Errorf("ipc: a stream of %d bytes: %w", capacity, shm.ErrTooLarge)
+	}
+	return streamHeader + int(streamCapacity(capacity)), nil
+}
+
+func streamCapacity(capacity int) uint32 {
+	return 1 << bits.Len32(uint32(max(capacity, minStream)-1))
+}
+
+// InitStream makes an empty stream in mem, which must begin at a multiple of 8
+// and have at least StreamSize bytes.
+func InitStream(mem []byte, capacity int) error { return initStream(mem, capacity, 0) }
+
+// initStream begins at a later position, for tests.
+func initStream(mem []byte, capacity int, pos uint64) error {
+	size, err := StreamSize(capacity)
+	if err != nil {
+		return err
+	}
+	if len(mem) < size {
+		return fmt.Errorf("ipc: a stream of %d bytes in %d bytes of memory", size, len(mem))
+	}
+	clear(mem[:streamHeader])
+	g := shm.At[streamGeometry](mem, 0)
+	g.capacity = streamCapacity(capacity)
+	m := viewStream(mem, g.capacity)
+	m.tail.Store(pos)
+	m.head.Store(pos)
+	g.magic.Store(streamMagic)
+	return nil
+}
+
+// openStream checks what mem holds, which is not trusted.
+func openStream(mem []byte) (streamMemory, error) {
+	if len(mem) < streamHeader {
+		return streamMemory{}, fmt.Errorf("ipc: a stream in %d bytes of memory: %w", len(mem), shm.ErrDamaged)
+	}
+	g := shm.At[streamGeometry](mem, 0)
+	magic, capacity := g.magic.Load(), g.capacity
+	fits := capacity >= minStream && bits.OnesCount32(capacity) == 1 &&
+		uint64(capacity) <= uint64(len(mem)-streamHeader)
+	if magic != streamMagic || !fits {
+		return streamMemory{}, fmt.Errorf("ipc: no stream here: magic %#x, %d bytes in %d: %w",
+			magic, capacity, len(mem), shm.ErrDamaged)
+	}
+	return viewStream(mem, capacity), nil
+}
+
+func viewStream(mem []byte, capacity uint32) streamMemory {
+	return streamMemory{
+		tail:    shm.At[atomic.Uint64](mem, 128),
+		head:    shm.At[atomic.Uint64](mem, 256),
+		writer:  shm.At[streamEnd](mem, 384),
+		reader:  shm.At[streamEnd](mem, 512),
+		records: mem[streamHeader : streamHeader+int(capacity) : streamHeader+int(capacity)],
+		mask:    uint64(capacity) - 1,
+		edges:   findEdges(mem),
+	}
+}
+
+// recordSize is what a record of n bytes takes.
+func recordSize(n int) uint64 { return recordHeader + (uint64(n)+7)&^7 }
+
+func damagedStream(tail, head uint64) error {
+	return fmt.Errorf("ipc: a stream's tail is %#x and its head %#x: %w", tail, head, shm.ErrDamaged)
+}
+
+// An end is what StreamWriter and StreamReader have in common.
+type end struct {
+	d          Domain
+	mine, peer *streamEnd
+	gate       *gate
+	lull       lull
+	records    uint64      // counts records, for lull
+	reached    bool        // by sys.Barrier, when it publishes
+	gone       atomic.Bool // closed or handed over
+}
+
+// open claims an end for this process, from nobody or from the dead.
+func (e *end) open(d Domain, mine, peer *streamEnd) error {
+	e.d, e.mine, e.peer, e.gate = d, mine, peer, newGate(d)
+	if mine.closed.Load() != 0 {
+		return ErrClosed
+	}
+	for { // again if another opened it between Load and CompareAndSwap
+		owner := shm.Incarnation(mine.owner.Load())
+		if owner != shm.Nobody && !ownerDead(d, owner) {
+			return fmt.Errorf("ipc: %w: %v", ErrEndTaken, owner)
+		}
+		if mine.owner.CompareAndSwap(uint32(owner), uint32(d.Self())) {
+			break
+		}
+	}
+	e.agree()
+	return nil
+}
+
+// settle is longer than any CPU keeps a store to itself.
+const settle = time.Millisecond
+
+// agree tells the peer whether it must make barriers for us.
+func (e *end) agree() {
+	e.reached = releaseIsCheaper && !race.Enabled && sys.RegisterBarrier() == nil
+	if e.reached {
+		e.mine.barrier.Store(1)
+	} else if e.mine.barrier.Swap(0) != 0 {
+		time.Sleep(settle)
+	}
+}
+
+// publish stores this end's position, so that the peer sees what it hands over,
+// and wakes the peer if it waits.
+func (e *end) publish(word *atomic.Uint64, pos uint64) {
+	if e.reached && e.peer.barrier.Load() == 1 {
+		storeRelease(word, pos)
+	} else {
+		word.Store(pos)
+	}
+	if e.peer.waiting.Load() != 0 {
+		e.ring()
+	}
+}
+
+// ring wakes the peer.
+func (e *end) ring() {
+	e.peer.waiting.Store(0)
+	e.peer.rung.Add(1)
+	futex.Wake(&e.peer.rung, 1)
+}
+
+// announce comes before the last look before sleeping. It returns the value of
+// rung to sleep on.
+func (e *end) announce() uint32 {
+	rung := e.mine.rung.Load()
+	e.mine.waiting.Store(1)
+	if e.reached {
+		_ = sys.Barrier() // for the peer's publish; it has worked before
+	}
+	return rung
+}
+
+// dead reports whether the peer's process is dead.
+func (e *end) dead() bool { return ownerDead(e.d, shm.Incarnation(e.peer.owner.Load())) }
+
+// handOver gives the end up, for another process to open.
+func (e *end) handOver() {
+	if !e.gone.Swap(true) {
+		e.gate.close()
+		e.mine.waiting.Store(0)
+		e.mine.owner.CompareAndSwap(uint32(e.d.Self()), uint32(shm.Nobody))
+	}
+}
+
+// close ends the stream from this side.
+func (e *end) close() {
+	if !e.gone.Swap(true) {
+		e.gate.close()
+		e.mine.closed.Store(1) // observed by the peer's attempts
+		e.ring()
+	}
+}

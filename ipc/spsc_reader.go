@@ -1,0 +1,179 @@
+package ipc
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/mpgo/mp/shm"
+)
+
+// A StreamReader is the reading end of a Stream. One goroutine at a time may use
+// it; only Close may come while another waits. It must not be copied.
+type StreamReader struct {
+	end
+	m    streamMemory
+	head uint64 // as in shared memory
+	tail uint64 // last seen
+	size uint64 // of the taken record, 0 if there is none
+}
+
+// OpenReader makes the process the reader of the stream in mem. The error is
+// ErrEndTaken if a live process is it, ErrClosed if the reader has closed it.
+func OpenReader(d Domain, mem []byte) (*StreamReader, error) {
+	m, err := openStream(mem)
+	if err != nil {
+		return nil, err
+	}
+	r := &StreamReader{m: m}
+	if err := r.open(d, m.reader, m.writer); err != nil {
+		return nil, err
+	}
+	r.head = m.head.Load()
+	r.tail = r.head // nothing is known of the writer yet
+	if r.head&7 != 0 {
+		r.handOver()
+		return nil, damagedStream(m.tail.Load(), r.head)
+	}
+	return r, nil
+}
+
+// Get reads the next record, appends it to buf, and returns that. It waits for
+// one if need be. After the last record the error is io.EOF if the writer has
+// closed, ErrPeerDied if its process is dead. It is ErrClosed after Close, the
+// context's, or ErrDamaged if the memory holds what no writer wrote.
+func (r *StreamReader) Get(ctx context.Context, buf []byte) ([]byte, error) {
+	b, err := r.Take(ctx)
+	if err != nil {
+		return buf, err
+	}
+	buf = append(buf, b...)
+	r.Release()
+	return buf, nil
+}
+
+// TryGet is Get, but returns ErrEmpty where Get would wait.
+func (r *StreamReader) TryGet(buf []byte) ([]byte, error) {
+	b, err := r.TryTake()
+	if err != nil {
+		return buf, err
+	}
+	buf = append(buf, b...)
+	r.Release()
+	return buf, nil
+}
+
+// Take gives the caller the next record where it lies, until Release. Without a
+// Release it is the next record again.
+func (r *StreamReader) Take(ctx context.Context) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	b, err := r.TryTake()
+	if err == ErrEmpty {
+		return r.takeSlow(ctx)
+	}
+	return b, err
+}
+
+// TryTake is Take, but returns ErrEmpty where Take would wait.
+func (r *StreamReader) TryTake() ([]byte, error) {
+	for { // again after a skip
+		if r.head == r.tail || r.gone.Load() {
+			if err := r.look(); err != nil {
+				return nil, err
+			}
+		}
+		at := r.head & r.m.mask
+		word := binary.LittleEndian.Uint64(r.m.records[at:]) // loaded once: it may change
+		n, kind := word&(1<<32-1), word>>32
+		most := min(r.tail-r.head, uint64(len(r.m.records))-at) // ≥ 8, as all are multiples of 8
+		switch {
+		case n > most-recordHeader || kind > kindSkip:
+			return nil, fmt.Errorf("ipc: a record of %d bytes and kind %d where %d are: %w",
+				n, kind, most-recordHeader, shm.ErrDamaged)
+		case kind == kindMessage:
+			r.size = recordSize(int(n))
+			at += recordHeader
+			return r.m.records[at : at+n : at+n], nil
+		}
+		r.head += recordSize(int(n))
+	}
+}
+
+// look finds out whether there is a record after all.
+func (r *StreamReader) look() error {
+	if r.gone.Load() {
+		return ErrClosed
+	}
+	tail := r.m.tail.Load() // observes Commit
+	if tail == r.head {
+		last := r.last()
+		if tail = r.m.tail.Load(); tail == r.head { // what it published before
+			return last
+		}
+	}
+	if tail-r.head > uint64(len(r.m.records)) || tail&7 != 0 {
+		return damagedStream(tail, r.head)
+	}
+	r.m.edges.written.acquire()
+	r.tail = tail
+	return nil
+}
+
+// last is what follows the last record.
+func (r *StreamReader) last() error {
+	switch {
+	case r.peer.closed.Load() != 0:
+		return io.EOF
+	case r.dead():
+		return ErrPeerDied
+	}
+	return ErrEmpty
+}
+
+// Release gives the taken record's memory back to the writer. It panics if none
+// is taken.
+func (r *StreamReader) Release() {
+	if r.size == 0 {
+		panic("ipc: Release without Take")
+	}
+	r.head += r.size
+	r.size = 0
+	r.records++
+	r.m.edges.read.release()
+	r.publish(r.m.head, r.head) // passes ownership of the memory to TryClaim
+}
+
+func (r *StreamReader) takeSlow(ctx context.Context) (b []byte, err error) {
+	if r.lull.pass(r.records) {
+		if b, err = r.TryTake(); err != ErrEmpty {
+			return b, err
+		}
+	}
+	waitErr := r.gate.wait(ctx, func(announce bool) (bool, *atomic.Uint32, uint32) {
+		var rung uint32
+		if announce {
+			rung = r.announce()
+		}
+		b, err = r.TryTake()
+		return err != ErrEmpty, &r.mine.rung, rung
+	})
+	if waitErr != nil {
+		return nil, waitErr
+	}
+	return b, err
+}
+
+// Close ends the stream from the reading side: the writer gets io.ErrClosedPipe,
+// and what was not read is lost. A waiting Get returns ErrClosed.
+func (r *StreamReader) Close() error {
+	r.close()
+	return nil
+}
+
+// HandOver gives the reading end up without ending the stream; another process
+// may open it and goes on after the last released record.
+func (r *StreamReader) HandOver() { r.handOver() }

@@ -1,0 +1,179 @@
+package ipc
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/mpgo/mp/shm"
+)
+
+// A StreamWriter is the writing end of a Stream. One goroutine at a time may use
+// it; only Close may come while another waits. It must not be copied.
+//
+// After a Put, or Commit, the record is committed: the reader gets it whatever
+// happens to the writer's process.
+type StreamWriter struct {
+	end
+	m     streamMemory
+	tail  uint64 // as in shared memory
+	limit uint64 // the head last seen + capacity: how far tail may go
+	begin uint64 // of the claimed record: tail, or where the memory begins again
+	room  int    // bytes of the claimed record, -1 if there is none
+}
+
+// OpenWriter makes the process the writer of the stream in mem. The error is
+// ErrEndTaken if a live process is it, ErrClosed if the writer has closed it.
+func OpenWriter(d Domain, mem []byte) (*StreamWriter, error) {
+	m, err := openStream(mem)
+	if err != nil {
+		return nil, err
+	}
+	w := &StreamWriter{m: m, room: -1}
+	if err := w.open(d, m.writer, m.reader); err != nil {
+		return nil, err
+	}
+	w.tail = m.tail.Load()
+	w.limit = w.tail // nothing is known of the reader yet
+	if w.tail&7 != 0 {
+		w.handOver()
+		return nil, damagedStream(w.tail, m.head.Load())
+	}
+	return w, nil
+}
+
+// MaxRecord is the length of the longest record.
+func (w *StreamWriter) MaxRecord() int { return len(w.m.records)/2 - recordHeader }
+
+// Put writes a copy of msg as one record, and waits for room if need be. The
+// error is io.ErrClosedPipe if the reader has closed, ErrPeerDied if its process
+// is dead, ErrClosed after Close, the context's, or ErrTooLarge for more than
+// MaxRecord bytes; then nothing was written.
+func (w *StreamWriter) Put(ctx context.Context, msg []byte) error {
+	b, err := w.Claim(ctx, len(msg))
+	if err != nil {
+		return err
+	}
+	copy(b, msg)
+	w.Commit(len(msg))
+	return nil
+}
+
+// TryPut is Put, but returns ErrFull where Put would wait.
+func (w *StreamWriter) TryPut(msg []byte) error {
+	b, err := w.TryClaim(len(msg))
+	if err != nil {
+		return err
+	}
+	copy(b, msg)
+	w.Commit(len(msg))
+	return nil
+}
+
+// Claim gives the caller room for a record of n bytes, to fill and Commit. It is
+// the writer's until then; a later Claim takes its place.
+func (w *StreamWriter) Claim(ctx context.Context, n int) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	b, err := w.TryClaim(n)
+	if err == ErrFull {
+		return w.claimSlow(ctx, n)
+	}
+	return b, err
+}
+
+// TryClaim is Claim, but returns ErrFull where Claim would wait.
+func (w *StreamWriter) TryClaim(n int) ([]byte, error) {
+	size := recordSize(n)
+	begin := w.tail
+	if left := uint64(len(w.m.records)) - begin&w.m.mask; size > left {
+		begin += left // the record begins where the memory does
+	}
+	if int64(w.limit-begin) < int64(size) || uint(n) > uint(w.MaxRecord()) ||
+		w.gone.Load() || w.m.reader.closed.Load() != 0 {
+		if err := w.look(begin, size, n); err != nil {
+			return nil, err
+		}
+	}
+	w.begin, w.room = begin, n
+	at := begin&w.m.mask + recordHeader
+	return w.m.records[at : at+uint64(n) : at+uint64(n)], nil
+}
+
+// look finds out whether there is room after all.
+func (w *StreamWriter) look(begin, size uint64, n int) error {
+	switch {
+	case w.gone.Load():
+		return ErrClosed
+	case uint(n) > uint(w.MaxRecord()):
+		return fmt.Errorf("ipc: a record of %d bytes in a stream for %d: %w", n, w.MaxRecord(), shm.ErrTooLarge)
+	case w.m.reader.closed.Load() != 0:
+		return io.ErrClosedPipe
+	}
+	head := w.m.head.Load() // observes Release
+	if w.tail-head > uint64(len(w.m.records)) {
+		return damagedStream(w.tail, head)
+	}
+	w.m.edges.read.acquire()
+	w.limit = head + uint64(len(w.m.records))
+	switch {
+	case int64(w.limit-begin) >= int64(size):
+		return nil
+	case w.dead():
+		return ErrPeerDied
+	}
+	return ErrFull
+}
+
+// Commit publishes the first n bytes of the claimed room as a record. It panics
+// if there is no such room.
+func (w *StreamWriter) Commit(n int) {
+	if uint(n) > uint(max(w.room, 0)) || w.room < 0 {
+		panic("ipc: Commit of more bytes than were claimed")
+	}
+	if w.begin != w.tail {
+		skip := w.begin - w.tail - recordHeader
+		binary.LittleEndian.PutUint64(w.m.records[w.tail&w.m.mask:], kindSkip<<32|skip)
+	}
+	binary.LittleEndian.PutUint64(w.m.records[w.begin&w.m.mask:], kindMessage<<32|uint64(n))
+	w.tail = w.begin + recordSize(n)
+	w.room = -1
+	w.records++
+	w.m.edges.written.release()
+	w.publish(w.m.tail, w.tail) // passes ownership of the record to Take
+}
+
+func (w *StreamWriter) claimSlow(ctx context.Context, n int) (b []byte, err error) {
+	if w.lull.pass(w.records) {
+		if b, err = w.TryClaim(n); err != ErrFull {
+			return b, err
+		}
+	}
+	waitErr := w.gate.wait(ctx, func(announce bool) (bool, *atomic.Uint32, uint32) {
+		var rung uint32
+		if announce {
+			rung = w.announce()
+		}
+		b, err = w.TryClaim(n)
+		return err != ErrFull, &w.mine.rung, rung
+	})
+	if waitErr != nil {
+		return nil, waitErr
+	}
+	return b, err
+}
+
+// Close ends the stream: the reader gets io.EOF after the last record. A waiting
+// Put returns ErrClosed. It must not come at the same time as a Put that does not
+// wait.
+func (w *StreamWriter) Close() error {
+	w.close()
+	return nil
+}
+
+// HandOver gives the writing end up without ending the stream; another process
+// may open it.
+func (w *StreamWriter) HandOver() { w.handOver() }

@@ -1,0 +1,132 @@
+package mp
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/mpgo/mp/ipc"
+	"github.com/mpgo/mp/shm"
+)
+
+// A RLock is a lock that its holder may lock again. Goroutines have no identity,
+// so the holder is an explicit Holder, of which a process may have any number. It
+// may be sent to other processes and is the same lock there. It must not be
+// copied.
+//
+// If the holder's process dies, the others get ErrOwnerDied, as with a Mutex,
+// until a Recover.
+//
+// Python: RLock, where the holder is the thread.
+type RLock struct {
+	handle[*ipc.RLock, rlocks]
+}
+
+// rlocks describes the blocks of RLocks.
+type rlocks struct{}
+
+func (rlocks) what() string   { return "RLock" }
+func (rlocks) kind() shm.Kind { return kindRLock }
+func (rlocks) typ() uint32    { return 0 }
+
+func (rlocks) open(o *shm.Object) (*ipc.RLock, error) {
+	return ipc.NewRLock(o.Arena(), shm.At[ipc.MutexState](o.Bytes(), 0)), nil
+}
+
+// NewRLock makes an unlocked RLock. It takes 128 bytes of shared memory.
+func NewRLock() (*RLock, error) {
+	obj, err := create(rlocks{}, ipc.MutexSize)
+	if err != nil {
+		return nil, err
+	}
+	l := new(RLock)
+	return l, l.bind(obj)
+}
+
+// Holder makes a new holder, which holds nothing. Its methods must not be called
+// by two goroutines at a time.
+func (l *RLock) Holder() *Holder {
+	h := &Holder{lock: l}
+	if l.usable() {
+		h.holder = l.view.Holder()
+	}
+	return h
+}
+
+// Recover repairs what a dead holder left; see Mutex.Recover.
+func (l *RLock) Recover(ctx context.Context, repair func() error) error {
+	if !l.usable() {
+		return l.unusable()
+	}
+	err := l.view.Recover(ctx, repair)
+	runtime.KeepAlive(l)
+	return err
+}
+
+// Locked reports whether somebody holds the lock.
+func (l *RLock) Locked() bool {
+	if !l.usable() {
+		return false
+	}
+	locked := l.view.Locked()
+	runtime.KeepAlive(l)
+	return locked
+}
+
+// String tells who holds the lock, and how often.
+func (l *RLock) String() string {
+	if !l.usable() {
+		return "RLock (freed)"
+	}
+	s := l.view.String()
+	runtime.KeepAlive(l)
+	return s
+}
+
+// Free gives this handle back; it and its Holders cannot be used any more.
+func (l *RLock) Free() error { return l.free() }
+
+// A Holder is one that may hold a RLock, as a thread is in Python.
+type Holder struct {
+	lock   *RLock
+	holder *ipc.Holder
+}
+
+// Lock locks the lock, or locks it once more if the holder has it already. The
+// errors are those of Mutex.Lock.
+func (h *Holder) Lock(ctx context.Context) error {
+	if !h.lock.usable() {
+		return h.lock.unusable()
+	}
+	err := h.holder.Lock(ctx)
+	runtime.KeepAlive(h)
+	return err
+}
+
+// TryLock is Lock if that is possible at once, and reports whether it was.
+func (h *Holder) TryLock() (bool, error) {
+	if !h.lock.usable() {
+		return false, h.lock.unusable()
+	}
+	ok, err := h.holder.TryLock()
+	runtime.KeepAlive(h)
+	return ok, err
+}
+
+// Unlock undoes one Lock; the last one unlocks the lock. ErrNotOwner if the
+// holder does not have it.
+func (h *Holder) Unlock() error {
+	if !h.lock.usable() {
+		return h.lock.unusable()
+	}
+	err := h.holder.Unlock()
+	runtime.KeepAlive(h)
+	return err
+}
+
+// Count is how many times the holder has locked the lock.
+func (h *Holder) Count() int {
+	if !h.lock.usable() {
+		return 0
+	}
+	return h.holder.Count()
+}

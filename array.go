@@ -74,14 +74,6 @@ type arrayView[T any] struct {
 // Close closes this process's view.
 func (v *arrayView[T]) Close() error { return v.lock.Close() }
 
-// lend calls f with the elements, under the lock.
-func (v *arrayView[T]) lend(f func([]T) error) error {
-	v.shadow.WriteAll() // conflicts with what comes before the end of f
-	err := f(v.elements)
-	v.shadow.WriteAll() // conflicts with what comes after the beginning of f
-	return err
-}
-
 // NewArray makes an Array of n zeros. T must be plain: a number, a bool, or an
 // array or struct of such; ErrNotPlain, with the path to the part, otherwise.
 // The memory is there when NewArray returns: a lack of it is an error that is
@@ -119,7 +111,9 @@ func (a *Array[T]) Len() int {
 func (a *Array[T]) At(i int) T {
 	a.mustBeUsable()
 	v := a.view.elements[i]
-	a.view.shadow.Read(i)
+	if race.Enabled {
+		a.view.shadow.Read(i)
+	}
 	runtime.KeepAlive(a)
 	return v
 }
@@ -128,7 +122,9 @@ func (a *Array[T]) At(i int) T {
 func (a *Array[T]) Set(i int, v T) {
 	a.mustBeUsable()
 	a.view.elements[i] = v
-	a.view.shadow.Write(i)
+	if race.Enabled {
+		a.view.shadow.Write(i)
+	}
 	runtime.KeepAlive(a)
 }
 
@@ -155,10 +151,12 @@ func (a *Array[T]) Update(ctx context.Context, f func([]T)) error {
 		return a.unusable()
 	}
 	err := a.view.lock.With(ctx, func() error {
-		return a.view.lend(func(elements []T) error {
-			f(elements)
-			return nil
-		})
+		if race.Enabled {
+			a.view.shadow.WriteAll()       // conflicts with what is not before f
+			defer a.view.shadow.WriteAll() // conflicts with what is not after f
+		}
+		f(a.view.elements)
+		return nil
 	})
 	runtime.KeepAlive(a)
 	return err
@@ -171,7 +169,13 @@ func (a *Array[T]) Recover(ctx context.Context, repair func([]T) error) error {
 	if !a.usable() {
 		return a.unusable()
 	}
-	err := a.view.lock.Recover(ctx, func() error { return a.view.lend(repair) })
+	err := a.view.lock.Recover(ctx, func() error {
+		if race.Enabled {
+			a.view.shadow.WriteAll()
+			defer a.view.shadow.WriteAll()
+		}
+		return repair(a.view.elements)
+	})
 	runtime.KeepAlive(a)
 	return err
 }
@@ -181,9 +185,13 @@ func (a *Array[T]) Recover(ctx context.Context, repair func([]T) error) error {
 func AddAt[T Integer](a *Array[T], i int, delta T) T {
 	a.mustBeUsable()
 	_ = a.view.elements[i]
-	a.view.shadow.BeginAtomic(i)
+	if race.Enabled {
+		a.view.shadow.BeginAtomic(i)
+	}
 	sum := addInMemory(a.view.memory, i, delta)
-	a.view.shadow.EndAtomic(i)
+	if race.Enabled {
+		a.view.shadow.EndAtomic(i)
+	}
 	runtime.KeepAlive(a)
 	return sum
 }

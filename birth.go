@@ -90,7 +90,6 @@ type delivery struct {
 	arena *shm.Arena
 	child shm.Incarnation
 	block *shm.Object
-	name  string
 }
 
 // deliver prepares the birth of the process that has the reserved slot child.

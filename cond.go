@@ -67,7 +67,7 @@ func NewCond(m *Mutex) (*Cond, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := m.obj.Arena().NewKeeper(kindCond, 0, []shm.Ref{r}, ipc.CondSize)
+	o, err := m.obj.Arena().NewKeeper(conds{}.kind(), conds{}.typ(), []shm.Ref{r}, ipc.CondSize)
 	runtime.KeepAlive(m)
 	if err != nil {
 		return nil, fmt.Errorf("mp: a new Cond: %w", err)

@@ -118,7 +118,9 @@ func (d *driver) do(t *task) {
 	stop := context.AfterFunc(t.ctx, func() { d.cancel(id) })
 	defer stop()
 	e := envelope{id: id, typ: t.typ, fn: t.fn, body: t.arg}
-	if err := e.send(d.gone, d.proc.news.arena, d.link.view.requests, d.proc.inc, t.handles); err != nil {
+	err := e.send(d.gone, d.proc.news.arena, d.link.view.requests, d.proc.inc, t.handles)
+	t.letGo()
+	if err != nil {
 		if d.gone.Err() != nil {
 			d.pool.backlog.putBack(t)
 			return
@@ -169,11 +171,12 @@ func (d *driver) lost(t *task, err error) {
 		t.finish(nil, fmt.Errorf("mp: call %q: %w", t.fn, err))
 		return
 	}
-	if d.unread() && t.attempt < maxAttempts {
+	unread := d.unread()
+	if unread && t.attempt < maxAttempts {
 		d.pool.backlog.putBack(t)
 		return
 	}
-	d.useful = true
+	d.useful = !unread // or deaths before the first task would count as work
 	exit := d.proc.exit
 	t.finish(nil, &WorkerDiedError{
 		PID: d.proc.PID(), Signal: exit.Signal, ExitCode: exit.Code, Func: t.fn, Attempt: t.attempt, Stderr: exit.Crash,

@@ -55,7 +55,12 @@ func (f *Func[In, Out]) submit(ctx context.Context, p *Pool, in In, outcome func
 	}
 	t := &task{ctx: ctx, fn: f.name, typ: typeOf[In, Out](), arg: arg}
 	if f.in.HasHandles() {
-		t.handles, t.keep = f.in.Handles(in), in
+		err = t.hold(f.in.Handles(in))
+		runtime.KeepAlive(in)
+	}
+	if err != nil {
+		outcome(none, fmt.Errorf("mp: call %q: %w", f.name, err))
+		return
 	}
 	t.outcome = func(answer *envelope, err error) {
 		if err != nil {
@@ -67,7 +72,6 @@ func (f *Func[In, Out]) submit(ctx context.Context, p *Pool, in In, outcome func
 		outcome(out, err)
 	}
 	p.submit(t)
-	runtime.KeepAlive(in)
 }
 
 // Get waits for the result, or for the end of ctx.

@@ -9,6 +9,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if IsChild() && os.Getenv("MP_TEST_DIE_EARLY") != "" {
+		os.Exit(4)
+	}
 	testkit.Play(scripts) // before Init: a script may be a program that forgets it
 	Init()
 	os.Exit(m.Run())

@@ -236,3 +236,21 @@ func TestAGrandchildEndsWithItsOwnParent(t *testing.T) {
 	require.NoError(t, q.Free())
 	requireEmpty(t)
 }
+
+func TestAStoppedProcessKeepsWhatItHolds(t *testing.T) {
+	ctx := t.Context()
+	in := newKeepArg(t)
+	p, err := keepsLocked.Start(ctx, in)
+	require.NoError(t, err)
+	_, err = in.Held.Get(ctx)
+	require.NoError(t, err)
+	require.NoError(t, p.Signal(syscall.SIGSTOP))
+	ok, err := in.Lock.TryLock()
+	require.NoError(t, err, "it is alive")
+	require.False(t, ok)
+	require.NoError(t, p.Signal(syscall.SIGCONT))
+	require.NoError(t, in.Release.Put(ctx, 1))
+	require.NoError(t, p.Wait(ctx))
+	require.NoError(t, in.Lock.Lock(ctx))
+	require.NoError(t, in.Lock.Unlock())
+}

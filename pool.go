@@ -195,8 +195,9 @@ func (p *Pool) mourn(d *driver) error {
 	if d.useful {
 		p.early.Store(0)
 	} else if n := p.early.Add(1); n > int64(len(p.list)+earlyDeaths) {
+		last := d.proc.ending()
 		d.clear()
-		return fmt.Errorf("mp: %w: %d in a row ended before they answered anything, the last with: %w", ErrCrashLoop, n, d.proc.ending())
+		return fmt.Errorf("mp: %w: %d in a row ended before they answered anything, the last with: %w", ErrCrashLoop, n, last)
 	}
 	p.started.Add(1)
 	return nil

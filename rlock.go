@@ -2,6 +2,7 @@ package mp
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 
 	"github.com/mpgo/mp/ipc"
@@ -91,11 +92,22 @@ type Holder struct {
 	holder *ipc.Holder
 }
 
+// closed is why the holder cannot be used, if so.
+func (h *Holder) closed() error {
+	switch {
+	case h.lock == nil:
+		return fmt.Errorf("mp: this Holder is empty; make one with RLock.Holder: %w", ErrClosed)
+	case !h.lock.usable():
+		return h.lock.unusable()
+	}
+	return nil
+}
+
 // Lock locks the lock, or locks it once more if the holder has it already. The
 // errors are those of Mutex.Lock.
 func (h *Holder) Lock(ctx context.Context) error {
-	if !h.lock.usable() {
-		return h.lock.unusable()
+	if err := h.closed(); err != nil {
+		return err
 	}
 	err := h.holder.Lock(ctx)
 	runtime.KeepAlive(h)
@@ -104,8 +116,8 @@ func (h *Holder) Lock(ctx context.Context) error {
 
 // TryLock is Lock if that is possible at once, and reports whether it was.
 func (h *Holder) TryLock() (bool, error) {
-	if !h.lock.usable() {
-		return false, h.lock.unusable()
+	if err := h.closed(); err != nil {
+		return false, err
 	}
 	ok, err := h.holder.TryLock()
 	runtime.KeepAlive(h)
@@ -115,8 +127,8 @@ func (h *Holder) TryLock() (bool, error) {
 // Unlock undoes one Lock; the last one unlocks the lock. ErrNotOwner if the
 // holder does not have it.
 func (h *Holder) Unlock() error {
-	if !h.lock.usable() {
-		return h.lock.unusable()
+	if err := h.closed(); err != nil {
+		return err
 	}
 	err := h.holder.Unlock()
 	runtime.KeepAlive(h)
@@ -125,7 +137,7 @@ func (h *Holder) Unlock() error {
 
 // Count is how many times the holder has locked the lock.
 func (h *Holder) Count() int {
-	if !h.lock.usable() {
+	if h.closed() != nil {
 		return 0
 	}
 	return h.holder.Count()

@@ -152,7 +152,7 @@ var diesLocked = Register("test.diesLocked", func(ctx context.Context, m *Mutex)
 	if err := m.Lock(ctx); err != nil {
 		return 0, err
 	}
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	killProcess(os.Getpid())
 	select {}
 })
 

@@ -35,21 +35,19 @@ func arena() (*shm.Arena, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mp: no shared memory: %w", err)
 	}
-	adopt(a)
+	tree.arena = a
 	return a, nil
 }
 
-// adopt makes a this process's arena; tree.mu is held.
-func adopt(a *shm.Arena) {
-	a.OnPending(kindQueue, func(mem []byte, stamp uint64) bool { return ipc.Pending(a, mem, stamp) })
-	tree.arena = a
+func init() {
+	shm.OnPending(kindQueue, func(a *shm.Arena, mem []byte, stamp uint64) bool { return ipc.Pending(a, mem, stamp) })
 }
 
 // inherit makes a the arena of this process, a child.
 func inherit(a *shm.Arena) {
 	tree.mu.Lock()
 	defer tree.mu.Unlock()
-	adopt(a)
+	tree.arena = a
 }
 
 // SetArenaSize sets how many bytes of address space the shared memory of this

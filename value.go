@@ -164,7 +164,9 @@ type wordStore[T any] struct {
 
 func (s *wordStore[T]) load() T {
 	v := shm.FromWord[T](s.word.Load())
-	s.edge.Acquire()
+	if race.Enabled {
+		s.edge.Acquire()
+	}
 	return v
 }
 
@@ -172,11 +174,18 @@ func (s *wordStore[T]) update(ctx context.Context, f func(*T)) error {
 	return s.lock.With(ctx, func() error {
 		for {
 			old := s.word.Load()
-			s.edge.Acquire()
+			if race.Enabled {
+				s.edge.Acquire()
+			}
 			v := shm.FromWord[T](old)
 			f(&v)
-			s.edge.Release()
+			if race.Enabled {
+				s.edge.Release()
+			}
 			if s.word.CompareAndSwap(old, shm.Word(v)) {
+				if race.Enabled {
+					s.edge.Acquire() // the word may have been another in between
+				}
 				return nil
 			}
 		}
@@ -186,12 +195,19 @@ func (s *wordStore[T]) update(ctx context.Context, f func(*T)) error {
 func (s *wordStore[T]) compareAndSwap(old, new T) (bool, error) {
 	for {
 		w := s.word.Load()
-		s.edge.Acquire()
 		if any(shm.FromWord[T](w)) != any(old) {
+			if race.Enabled {
+				s.edge.Acquire()
+			}
 			return false, nil
 		}
-		s.edge.Release()
+		if race.Enabled {
+			s.edge.Release()
+		}
 		if s.word.CompareAndSwap(w, shm.Word(new)) {
+			if race.Enabled {
+				s.edge.Acquire()
+			}
 			return true, nil
 		}
 	}
@@ -208,7 +224,9 @@ type cellStore[T any] struct {
 
 func (s *cellStore[T]) load() (v T) {
 	s.cell.Load(shm.Bytes(&v))
-	s.edge.Acquire()
+	if race.Enabled {
+		s.edge.Acquire()
+	}
 	return v
 }
 
@@ -216,7 +234,9 @@ func (s *cellStore[T]) update(ctx context.Context, f func(*T)) error {
 	var v T
 	return s.cell.Replace(ctx, shm.Bytes(&v), func() error {
 		f(&v)
-		s.edge.Release()
+		if race.Enabled {
+			s.edge.Release()
+		}
 		return nil
 	})
 }
@@ -228,7 +248,9 @@ func (s *cellStore[T]) compareAndSwap(old, new T) (swapped bool, err error) {
 			return errUnequal
 		}
 		v = new
-		s.edge.Release()
+		if race.Enabled {
+			s.edge.Release()
+		}
 		return nil
 	})
 	if err == errUnequal {
@@ -255,12 +277,16 @@ func Add[T Integer](v *Value[T], delta T) (T, error) {
 		return 0, v.unusable()
 	}
 	s := v.view.(*wordStore[T])
-	s.edge.Release()
+	if race.Enabled {
+		s.edge.Release()
+	}
 	for {
 		old := s.word.Load()
 		sum := shm.FromWord[T](old) + delta
 		if s.word.CompareAndSwap(old, shm.Word(sum)) {
-			s.edge.Acquire()
+			if race.Enabled {
+				s.edge.Acquire()
+			}
 			runtime.KeepAlive(v)
 			return sum, nil
 		}

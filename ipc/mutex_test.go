@@ -446,7 +446,7 @@ func TestMutexNobodyStarves(t *testing.T) {
 			}
 			t.Logf("overtaken at most %d times, waited at most %v", most, worst)
 			if hold > heirAfter {
-				require.LessOrEqual(t, most, int64(4))
+				require.LessOrEqual(t, most, int64(50)) // thousands without the heir
 			}
 			cancel()
 			require.ErrorIs(t, ends(t, greedy), context.Canceled)

@@ -27,20 +27,21 @@ type Arena struct {
 	slots []slot
 	units []header
 
-	pending map[Kind]func(mem []byte, stamp uint64) bool // fixed before use
-
-	self Incarnation // fixed once the process has joined
+	self   Incarnation // fixed once the process has joined
+	parent Incarnation // likewise
 
 	mu      sync.Mutex
 	objects map[uint64]*Object // what this process holds, by offset
+	closed  *sync.Cond         // one of objects is gone
 
 	// Where to look first. Hints of this process alone.
 	nextSlot atomic.Int64
 	nextUnit atomic.Int64
 	cursors  [classes]atomic.Uint64
 
-	burial   sync.Mutex
-	suspects suspects
+	questions questions
+	burial    sync.Mutex
+	suspects  suspects
 }
 
 // Create makes an arena of at most size bytes of address space, and makes this
@@ -77,8 +78,7 @@ func found(seg *Segment) (*Arena, error) {
 	h.id = binary.LittleEndian.Uint32(id[:])
 	a.id = h.id
 	h.magic.Store(layoutMagic) // publishes the header; observed by check
-	first := makeIncarnation(0, nextGeneration(0))
-	return a, a.join(first, a.slots[0].load(), Nobody)
+	return a, a.joinFirst()
 }
 
 // Attach maps the arena behind an inherited descriptor, as the process that the
@@ -109,13 +109,13 @@ func attach(seg *Segment, self Incarnation) (*Arena, error) {
 	if st.phase() != reserved || st.gen() != self.Generation() {
 		return nil, fmt.Errorf("shm: no place is reserved for process %v: the parent gave it up", self)
 	}
-	return a, a.join(self, st, st.owner())
+	return a, a.join(self, st)
 }
 
 // check compares the header with what this process would have written.
 func check(seg *Segment) error {
-	if seg.Size() < MinArena {
-		return fmt.Errorf("shm: %d bytes are too few for an arena: %w", seg.Size(), ErrDamaged)
+	if size := seg.Size(); size < MinArena || size > MaxArena || size%pageSize != 0 {
+		return fmt.Errorf("shm: no arena has %d bytes: %w", size, ErrDamaged)
 	}
 	h := At[arenaHeader](seg.Bytes(), 0)
 	if m := h.magic.Load(); m != layoutMagic {
@@ -135,8 +135,7 @@ func check(seg *Segment) error {
 func view(seg *Segment) *Arena {
 	b := seg.Bytes()
 	geo := geometryOf(int64(len(b)))
-
-	return &Arena{
+	a := &Arena{
 		seg:     seg,
 		base:    b,
 		geo:     geo,
@@ -144,8 +143,9 @@ func view(seg *Segment) *Arena {
 		slots:   SliceAt[slot](b, slotsOffset, MaxProcesses),
 		units:   SliceAt[header](b, headersOffset, geo.units),
 		objects: make(map[uint64]*Object),
-		pending: make(map[Kind]func([]byte, uint64) bool),
 	}
+	a.closed = sync.NewCond(&a.mu)
+	return a
 }
 
 // File is the arena's memory, to be inherited by children.
@@ -172,7 +172,7 @@ func (a *Arena) Stats() Stats {
 		s.Bytes += int64(p.head.size.Load())
 		return true
 	})
-	for u := range int(a.head.highWater.Load()) {
+	for u := range a.top() {
 		if a.units[u].load().phase() != free {
 			s.Units++
 		}

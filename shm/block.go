@@ -1,6 +1,9 @@
 package shm
 
-import "fmt"
+import (
+	"fmt"
+	"sync"
+)
 
 // A place is one block as the arena finds it: its header and where it lies.
 type place struct {
@@ -37,20 +40,22 @@ func (a *Arena) claim(n int) (place, error) {
 	return place{head: &a.units[u], unit: u, offset: a.geo.unitOffset(u), size: count * unitSize}, nil
 }
 
-// publish makes a claimed block live, held by this process.
-func (a *Arena) publish(p place, n int, k Kind, flags uint32, typ uint32, parent Ref) Ref {
+// publish makes a claimed block live, held by this process, whose Object it
+// returns. Both at once for the other goroutines: one with a stale Ref to the
+// same place would take the bit for its own, and remove it.
+func (a *Arena) publish(p place, n int, kind, typ uint32) *Object {
 	h := p.head
+	step()
 	h.size.Store(uint64(n))
-	h.kind.Store(uint32(k) | flags)
+	h.kind.Store(kind)
 	h.typ.Store(typ)
-	h.parent.Store(0)
-	if !parent.IsZero() {
-		h.parent.Store(parentBits(parent))
-	}
-	h.hold(a.self)
+	h.anchor.Store(0)
 	s := h.load().to(live, Nobody)
-	h.put(s)
-	return Ref{Arena: a.id, Gen: s.gen(), Off: uint64(p.offset)}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h.hold(a.self)
+	h.put(s) // publishes the block; observed by confirm
+	return a.enter(p, Ref{Arena: a.id, Gen: s.gen(), Off: uint64(p.offset)})
 }
 
 // at finds the block that begins at an offset, whatever its state.
@@ -59,7 +64,7 @@ func (a *Arena) at(off uint64) (place, bool) {
 		return place{}, false
 	}
 	u := int((off - uint64(a.geo.data)) / unitSize)
-	if u >= int(a.head.highWater.Load()) {
+	if u >= a.top() {
 		return place{}, false
 	}
 	within := int(off-uint64(a.geo.data)) % unitSize
@@ -82,10 +87,15 @@ func (a *Arena) small(u int, c class, i int) place {
 	return place{head: &a.spanHeaders(u, c)[i], unit: u, offset: a.blockOffset(u, c, i), size: c.blockSize()}
 }
 
+// top is the high-water mark. Damaged, it is not above the arena.
+func (a *Arena) top() int {
+	return int(min(a.head.highWater.Load(), uint64(a.geo.units)))
+}
+
 // blocks visits every block that may be in use, until visit says false. Blocks
 // come and go meanwhile.
 func (a *Arena) blocks(visit func(place) bool) {
-	for u := range int(a.head.highWater.Load()) {
+	for u := range a.top() {
 		c, isSpan := a.spanClass(u)
 		if !isSpan {
 			if p := a.units[u].load().phase(); p != free && p != tail && !visit(a.run(u)) {
@@ -103,30 +113,47 @@ func (a *Arena) blocks(visit func(place) bool) {
 }
 
 // ref names the block as it is now.
-func (a *Arena) ref(p place) Ref {
-	return Ref{Arena: a.id, Gen: p.head.load().gen(), Off: uint64(p.offset)}
+func (a *Arena) ref(p place) Ref { return a.refOf(p, p.head.load().gen()) }
+
+func (a *Arena) refOf(p place, gen uint32) Ref {
+	return Ref{Arena: a.id, Gen: gen, Off: uint64(p.offset)}
 }
 
-// collect frees the block of this generation if nobody holds it any more. It is
+// questions are locks of this process, one for each of a few blocks.
+type questions [64]sync.Mutex
+
+func (q *questions) about(p place) *sync.Mutex {
+	return &q[p.offset/headerSize%int64(len(q))]
+}
+
+// collect frees the block of this generation if nobody needs it any more. It is
 // called by whoever may have been the last to hold it, after letting go.
 func (a *Arena) collect(p place, gen uint32) {
+	if a.doom(p, gen) {
+		a.free(p)
+	}
+}
+
+// doom asks whether anybody needs the block, and claims it to be freed if not.
+func (a *Arena) doom(p place, gen uint32) bool {
+	mu := a.questions.about(p)
+	mu.Lock()
+	defer mu.Unlock()
 	h := p.head
 	for {
 		s := h.load()
 		if s.phase() != live || s.gen() != gen || a.needed(p, gen) {
-			return
+			return false
 		}
 		asking := s.to(freeing, a.self)
 		if !h.cas(s, asking) {
-			continue // another asks, or revived it, or it is gone
+			continue // another asks, or it is gone
 		}
 		// Who came to hold it before this saw live and goes on; its bit, set before
-		// that, is seen now. Who comes later sees freeing and revives it.
+		// that, is seen now. Who comes later sees freeing and revives it, and the
+		// question has failed.
 		if !a.needed(p, gen) {
-			if h.cas(asking, s.to(doomed, a.self)) {
-				a.free(p)
-			}
-			return
+			return h.cas(asking, s.to(doomed, a.self))
 		}
 		// Withdraw the question, and look once more: whoever let go while it was
 		// asked relied on the one who asked.
@@ -134,31 +161,29 @@ func (a *Arena) collect(p place, gen uint32) {
 	}
 }
 
-// needed reports whether anything keeps the block alive: a process, a parcel
-// under way, or the block it belongs to.
+// needed reports whether anything keeps the block alive: a process, the block it
+// belongs to, or a parcel under way.
 func (a *Arena) needed(p place, gen uint32) bool {
 	return p.head.held() ||
-		a.parentLives(p) ||
-		p.head.is(flagCarried) && a.carried(Ref{Arena: a.id, Gen: gen, Off: uint64(p.offset)})
+		a.anchored(p) ||
+		p.head.is(flagCarried) && a.carried(a.refOf(p, gen))
 }
 
-// parentLives reports whether the block belongs to another that is in use, and,
-// if it is enclosed in a message there, whether that is still to be had.
-func (a *Arena) parentLives(p place) bool {
-	bits := p.head.parent.Load() // observes Enclose
-	if bits == 0 {
+// anchored reports whether the block's anchor is alive and wants it.
+func (a *Arena) anchored(p place) bool {
+	k := p.head.anchored() // observes Address and Enclose
+	switch {
+	case k == 0:
+		return false
+	case k.isProcess():
+		return a.Alive(k.process())
+	}
+	parent, ok := a.at(k.offset())
+	if !ok || !parent.head.load().usable(k.gen()) {
 		return false
 	}
-	parent, ok := a.at(bits >> generationBits * headerSize)
-	if !ok {
-		return false
-	}
-	s := parent.head.load()
-	if s.gen() != uint32(bits&maxBlockGen) || s.phase() != live && s.phase() != freeing {
-		return false
-	}
-	ask := a.pending[Kind(parent.head.kind.Load()&kindMask)]
-	return ask == nil || ask(a.memory(parent), a.stamp(p))
+	ask := pending[Kind(parent.head.kind.Load()&kindMask)]
+	return ask == nil || ask(a, a.memory(parent), a.stamp(p))
 }
 
 // memory is what was asked for of a block.
@@ -176,10 +201,8 @@ func (a *Arena) free(p place) {
 		kept = append(kept, a.children(a.ref(p))...)
 	}
 	if c, isSpan := a.spanClass(p.unit); isSpan {
-		s := h.load()
-		h.put(s.to(free, Nobody))
-		i := int(p.offset-a.geo.unitOffset(p.unit)-int64(c.firstBlock())) / c.blockSize()
-		a.cursors[c].Store(cursorAt(p.unit, i))
+		h.put(h.load().to(free, Nobody))
+		a.cursors[c].Store(cursorAt(p.unit, c.index(p.offset-a.geo.unitOffset(p.unit))))
 	} else {
 		a.freeRun(p.unit)
 	}
@@ -190,12 +213,11 @@ func (a *Arena) free(p place) {
 	}
 }
 
-// children are the blocks that name the block r as their parent.
+// children are the blocks that name the block r as their anchor.
 func (a *Arena) children(r Ref) []Ref {
 	var list []Ref
-	bits := parentBits(r)
 	a.blocks(func(p place) bool {
-		if p.head.parent.Load() == bits {
+		if p.head.anchored() == anchorAt(r) {
 			list = append(list, a.ref(p))
 		}
 		return true

@@ -1,9 +1,5 @@
 package shm
 
-import (
-	"github.com/mpgo/mp/internal/futex"
-)
-
 // Bury declares i dead, tells everybody who sleeps, and takes back what the dead
 // held. The caller has the proof: its pidfd was readable, or wait returned it.
 // Burying again, or at the same time elsewhere, does no harm.
@@ -11,16 +7,14 @@ import (
 // Killed before the declaration, somebody else will notice the death. Killed
 // between the declaration and the announcement, or later, this process's own
 // death makes the next undertaker find the slot dead and begin anew: every step
-// may be done twice.
+// may be done twice. Stopped there, the others find the slot dead when they look
+// around, and announce it; only the memory has to wait.
 //
 // The undertaker is the dead's parent, as long as that lives: so a parent that
 // called Bury knows, when it returns, that the child's memory is free. Anybody
 // else only declares and announces.
 func (a *Arena) Bury(i Incarnation) {
-	s := &a.slots[i.Slot()]
-	for st := s.load(); st.gen() == i.Generation() && st.peopled(); st = s.load() {
-		s.cas(st, makeStatus(dead, a.undertaker(s, st), st.gen()))
-	}
+	a.declare(i)
 	a.burial.Lock()
 	defer a.burial.Unlock()
 	mine := a.undertake()
@@ -29,20 +23,35 @@ func (a *Arena) Bury(i Incarnation) {
 	}
 	a.sweep(mine)
 	for _, i := range mine {
-		a.slots[i.Slot()].cas(makeStatus(dead, a.self, i.Generation()), makeStatus(vacant, Nobody, i.Generation()))
+		a.vacate(i)
+	}
+}
+
+// declare makes i dead, for all, and says so at once: a burial under way in this
+// process may take its time.
+func (a *Arena) declare(i Incarnation) {
+	s := &a.slots[i.Slot()]
+	for st := s.load(); st.gen() == i.Generation() && st.peopled(); st = s.load() {
+		if gone := makeStatus(dead, a.undertaker(st), st.gen()); s.cas(st, gone) {
+			a.announce(s, gone)
+		}
 	}
 }
 
 // undertaker is who shall bury the process in a slot: its parent, or else this one.
-func (a *Arena) undertaker(s *slot, st slotStatus) Incarnation {
-	parent := st.owner() // reserved: the parent's place
-	if st.phase() == alive {
-		parent = Incarnation(s.parent.Load())
-	}
-	if parent != Nobody && a.Alive(parent) {
+func (a *Arena) undertaker(st slotStatus) Incarnation {
+	if parent := st.owner(); a.Alive(parent) {
 		return parent
 	}
 	return a.self
+}
+
+// vacate ends a burial of this process's, and makes the slot one to reserve.
+func (a *Arena) vacate(i Incarnation) {
+	s := &a.slots[i.Slot()]
+	step()
+	s.life.Store(0) // nothing marks the death of the next one before it says so
+	s.cas(makeStatus(dead, a.self, i.Generation()), makeStatus(vacant, Nobody, i.Generation()))
 }
 
 // undertake announces every death in the table that is not announced yet, and
@@ -74,8 +83,10 @@ func (a *Arena) announce(s *slot, st slotStatus) {
 	if s.announced.Load() == st.gen() {
 		return
 	}
+	step()
 	a.head.epoch.Add(1)
-	futex.WakeAll(&a.head.epoch)
+	wakeAll(&a.head.epoch)
+	step()
 	s.announced.Store(st.gen())
 }
 
@@ -85,90 +96,4 @@ func (a *Arena) takeOver(s *slot, st slotStatus) bool {
 		return true
 	}
 	return !a.Alive(st.owner()) && s.cas(st, makeStatus(dead, a.self, st.gen()))
-}
-
-// sweep goes through all memory once: it clears the holds of the dead, finishes
-// what any dead process had begun, and frees what nobody keeps alive any more.
-func (a *Arena) sweep(deceased []Incarnation) {
-	var dead slotSet
-	for _, i := range deceased {
-		dead.add(i)
-	}
-	a.sweepTails()
-	top := int(a.head.highWater.Load())
-	for u := range top {
-		c, isSpan := a.spanClass(u)
-		if !isSpan {
-			if a.units[u].load().phase() != tail {
-				a.sweepBlock(a.run(u), &dead)
-			}
-			continue
-		}
-		for i := range c.perSpan() {
-			a.sweepBlock(a.small(u, c, i), &dead)
-		}
-	}
-}
-
-// sweepTails frees the tails of runs whose claimer died before they went live.
-// They come before their heads: a tail is known by its head.
-func (a *Arena) sweepTails() {
-	for u := range int(a.head.highWater.Load()) {
-		h := &a.units[u]
-		s := h.load() // before the head: see below
-		if s.phase() != tail || int(s.operand()) >= u {
-			continue
-		}
-		head := a.units[s.operand()].load()
-		if head.phase() != claimed || a.Alive(head.owner()) {
-			continue
-		}
-		// The head is a dead process's claim now, after s was read. If s belonged to
-		// an earlier run of that head, it was freed since, and the CAS fails.
-		if mine := s.to(claimed, a.self); h.cas(s, mine) {
-			_ = a.discard(u, 1)
-			h.put(mine.to(free, Nobody))
-		}
-	}
-}
-
-// sweepBlock brings one block to rest.
-func (a *Arena) sweepBlock(p place, dead *slotSet) {
-	h := p.head
-	h.unholdAll(dead)
-	s := h.load()
-	if s.owned() && !a.Alive(s.owner()) {
-		s = a.finish(p, s)
-	}
-	if s.phase() == live {
-		a.collect(p, s.gen())
-	}
-}
-
-// finish completes what a dead process had begun with a block, and returns the
-// block's state then. Of several who try, one gets it.
-func (a *Arena) finish(p place, s state) state {
-	h := p.head
-	if s.phase() == freeing {
-		h.cas(s, s.to(live, Nobody))
-		return h.load()
-	}
-	if !h.cas(s, s.to(s.phase(), a.self)) {
-		return h.load()
-	}
-	if s.phase() == claimed {
-		a.abandon(p)
-	} else {
-		a.free(p)
-	}
-	return h.load()
-}
-
-// abandon frees a claimed block that never went live.
-func (a *Arena) abandon(p place) {
-	if _, isSpan := a.spanClass(p.unit); !isSpan {
-		_ = a.discard(p.unit, 1)
-	}
-	s := p.head.load()
-	p.head.put(s.to(free, Nobody))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -26,80 +27,115 @@ import (
 // the way, its own mark wakes the next, who then looks at all life words. If it
 // is stopped, the others find the mark when they look around, every lookAround.
 // Looking around proves nothing by itself: it only asks again.
+//
+// A process whose guardian the kernel does not know, because it forbids
+// set_robust_list or because the process is only just beginning, leaves no mark.
+// The others hold its pidfd and wait for its end on Go's poller, a goroutine
+// each. Kernels without futex_waitv let a guardian sleep for a short time only
+// (package futex): it sees marks that much later.
 const (
 	lookAround = 500 * time.Millisecond
 
 	// watchLimit leaves one place for the table's version in FUTEX_WAITV, which
 	// takes FUTEX_WAITV_MAX = 128 words (include/uapi/linux/futex.h). With more
 	// processes each guardian watches those that follow its own slot, so that some
-	// living one always watches the next dead one.
+	// living one always watches the next dead one; whenever it wakes it looks at
+	// the marks of all.
 	watchLimit = 127
 )
 
-// describe writes who this process is. Only the process itself calls it.
-func (s *slot) describe(parent Incarnation) {
+// describe writes who this process is into a slot that is reserved for it as mine
+// says, and reports false if it no longer is.
+func (s *slot) describe(mine slotStatus) bool {
 	pid := os.Getpid()
+	return s.pid.set(uint64(pid), s, mine) &&
+		s.started.set(startTime(pid), s, mine) &&
+		s.namespace.set(sys.PidNamespace(), s, mine)
+}
+
+// startTime tells processes with the same pid apart; 0 if it cannot: without
+// /proc, or where that is of another pid namespace and speaks of other processes.
+func startTime(pid int) uint64 {
+	if me, err := os.Readlink("/proc/self"); err != nil || me != strconv.Itoa(os.Getpid()) {
+		return 0
+	}
 	started, err := sys.StartTime(pid)
 	if err != nil {
-		started = 0 // no /proc: the pid alone must do
+		return 0
 	}
-	s.pid.Store(int64(pid))
-	s.started.Store(started)
-	s.namespace.Store(sys.PidNamespace())
-	s.parent.Store(uint32(parent))
+	return started
 }
 
-// startGuardian returns when the kernel knows of the guardian's thread.
-func (a *Arena) startGuardian() error {
-	ready := make(chan error)
-	go a.guard(ready)
-	return <-ready
+// startGuardian returns when this process has its slot, which was reserved as from
+// says, and the kernel knows of the guardian's thread, or does not want to. It
+// reports false if the slot was withdrawn.
+func (a *Arena) startGuardian(from slotStatus) bool {
+	joined := make(chan bool)
+	go a.guard(from, joined)
+	return <-joined
 }
 
-func (a *Arena) guard(ready chan<- error) {
+func (a *Arena) guard(from slotStatus, joined chan<- bool) {
 	runtime.LockOSThread() // never unlocked: the thread is the process's life
-	err := a.slots[a.self.Slot()].watchThread()
-	ready <- err
-	if err != nil {
+	s := &a.slots[a.self.Slot()]
+	if !s.cas(from, makeStatus(alive, from.owner(), from.gen())) {
+		joined <- false
 		return
 	}
+	_ = s.watchThread() // refused: the others look at our pidfd
+	joined <- true
 	var words []sys.Futex
 	for {
 		version := a.head.tableVersion.Load()
 		words = append(words[:0], sys.Futex{Word: &a.head.tableVersion, Val: version})
-		words = a.watch(words)
-		deadline := int64(0)
-		if len(words) > 1 {
-			deadline = sys.Monotonic() + int64(lookAround)
-		}
+		words, alone := a.watch(words)
 		// Whatever ended the sleep, the next round looks at everything.
-		_ = futex.Wait(words, deadline)
+		if err := futex.Wait(words, nextLook(alone)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			time.Sleep(lookAround) // the kernel is out of memory, or forbids futexes
+		}
 	}
 }
 
-// watch looks at the life words of all others, has the marked ones investigated,
-// and appends those to sleep on.
-func (a *Arena) watch(words []sys.Futex) []sys.Futex {
+// nextLook is when to look around: never, if there is nobody. Who joins says so.
+func nextLook(alone bool) (deadline int64) {
+	if alone {
+		return 0
+	}
+	return sys.Monotonic() + int64(lookAround)
+}
+
+// watch looks at the slots of all others, has those investigated that may have
+// died, and appends the life words to sleep on. It reports whether all other slots
+// are vacant.
+func (a *Arena) watch(words []sys.Futex) (_ []sys.Futex, alone bool) {
 	me := a.self.Slot()
+	alone = true
+	watched := 0
 	for n := 1; n < len(a.slots); n++ {
 		at := (me + n) % len(a.slots)
 		s := &a.slots[at]
 		st := s.load()
-		switch st.phase() {
-		case vacant, reserved:
+		if st.phase() == vacant {
 			continue
-		case dead:
-			a.investigate(makeIncarnation(at, st.gen()))
+		}
+		alone = false
+		if st.phase() == reserved {
 			continue
 		}
 		life := s.life.Load()
-		if life&lifeDied != 0 {
+		switch {
+		case st.phase() == dead || life&lifeDied != 0:
 			a.investigate(makeIncarnation(at, st.gen()))
-		} else if len(words) <= watchLimit {
+		case watched == watchLimit:
+		case life == 0:
+			watched++
+			a.investigate(makeIncarnation(at, st.gen()))
+		default:
+			watched++
 			words = append(words, sys.Futex{Word: &s.life, Val: life})
 		}
 	}
-	return words
+	return words, alone
 }
 
 // suspects are the incarnations under investigation in this process.
@@ -143,27 +179,32 @@ func (a *Arena) investigate(i Incarnation) {
 }
 
 // prove waits until the process that i names is gone, and reports whether it
-// could find that out. It cannot from another pid namespace; there the parent,
-// who has the process's pidfd from birth, is the one to tell.
+// could find that out. It cannot from another pid namespace, or without /proc;
+// there the parent, who has the process's pidfd from birth, is the one to tell.
 func (a *Arena) prove(i Incarnation) bool {
 	if !a.Alive(i) {
 		return true
 	}
 	s := &a.slots[i.Slot()]
-	if s.namespace.Load() != sys.PidNamespace() {
+	namespace, _ := s.namespace.get(i.Generation())
+	pid := s.processID(i.Generation())
+	started, described := s.started.get(i.Generation())
+	if !described || namespace == 0 || namespace != sys.PidNamespace() {
 		return false
 	}
-	pid, started := int(s.pid.Load()), s.started.Load()
 	pidfd, err := sys.PidfdOpen(pid)
 	if err != nil {
-		return errors.Is(err, syscall.ESRCH)
+		// A number that now belongs to another process's thread is no process, either.
+		return errors.Is(err, syscall.ESRCH) || recycled(pid, started)
 	}
 	defer func() { _ = pidfd.Close() }()
-	// The pid may have been given to another process since; then ours is gone. The
-	// start time is read after the pidfd was opened. Where it cannot be read, the
-	// end of whoever the pidfd names proves as much, only later.
-	if now, err := sys.StartTime(pid); err == nil && started != 0 && now != started {
-		return true
-	}
-	return sys.AwaitExit(pidfd) == nil
+	return recycled(pid, started) || sys.AwaitExit(pidfd) == nil
+}
+
+// recycled reports whether the pid has been given to another process since; then
+// ours is gone. It is asked after the pidfd was opened. Where start times cannot
+// be read, the end of whoever the pidfd names proves as much, only later.
+func recycled(pid int, started uint64) bool {
+	now := startTime(pid)
+	return started != 0 && now != 0 && now != started
 }

@@ -8,8 +8,8 @@ import "sync/atomic"
 //	0   state    what the block is now, for whom, and which use of it: one word
 //	8   size     bytes asked for            ┐ written by the claimer,
 //	16  kind     what lives there, flags    │ before the block is live
-//	20  typ      digest of the Go type      │
-//	24  parent   block it belongs to, or 0  ┘
+//	20  typ      digest of the Go type      ┘
+//	24  anchor   what keeps it alive beside its holders
 //	32  holders  a bit for each slot of the process table
 //
 // State, from the top bit:
@@ -19,24 +19,30 @@ import "sync/atomic"
 //	                    first unit, in a span its class
 //	generation 30 bits  counts the uses of this place; never 0 in use
 //
-// Life of a block. Each arrow is one CAS, and the only truth: there are no free
-// lists, so a kill between two steps loses nothing that a scan does not find.
+// Life of a block. Each arrow is one CAS or, where the block has an owner, its
+// store; and the only truth: there are no free lists, so a kill between two
+// steps loses nothing that a scan does not find.
 //
-//	free ──claim──▶ claimed(me) ──▶ live ──▶ freeing(me) ──▶ doomed(me) ──▶ drained(me) ──▶ free
+//	free ──claim──▶ claimed(me) ──▶ live ──▶ freeing(me) ──▶ doomed(me) ──▶ free
 //	                                   ▲           │
 //	                                   └──revive───┘
 //
 // A claimed block is its owner's alone. A live block belongs to those whose bit
-// is in holders, and to the parcels that carry its Ref (parcel.go). Who clears
-// the last bit tries to free it: freeing is the question "is it really held by
-// nobody?", asked after everybody can see that it is asked. A process that comes
-// to hold it sets its bit first and looks at the state afterwards: so either the
-// one who frees sees the bit, or the newcomer sees freeing and revives the block.
-// Doomed is decided. A drained run has given its pages back and lets go of its
-// tails.
+// is in holders, to its anchor, and to the parcels that carry its Ref
+// (parcel.go). Who lets go of it last tries to free it: freeing is the question
+// "is it really needed by nobody?", asked after everybody can see that it is
+// asked. A process that comes to hold it sets its bit first and looks at the
+// state afterwards: so either the one who asks sees the bit, or the newcomer sees
+// freeing and revives the block. Doomed is decided.
 //
-// Bits in holders are only ever added and removed one process at a time, never
-// stored: a stale Ref may put a bit there for a moment and takes it away again.
+// A question is known by the process that asks and the use of the block. So a
+// process asks about a block one question at a time (arena.questions): of two,
+// one could be answered and the other, asked after a revival, be doomed by it.
+//
+// A bit in holders is set by its own process only, under arena.mu, and removed by
+// it or, once it is dead, by its undertaker. Bits are never stored, so a late one
+// may lie on a block of any phase: a stale Ref puts it there for a moment. The
+// undertaker looks for the dead's bits everywhere.
 //
 // The owner was killed in…
 //
@@ -44,14 +50,12 @@ import "sync/atomic"
 //	live      its bit is cleared in the burial
 //	freeing   the burial makes it live again and asks anew
 //	doomed    the burial takes it over and finishes
-//	drained   the same; units already free may be others' by now, which their
-//	          state tells: they no longer say tail-of-this-run
 type header struct {
 	state   atomic.Uint64
 	size    atomic.Uint64
 	kind    atomic.Uint32
 	typ     atomic.Uint32
-	parent  atomic.Uint64
+	anchor  atomic.Uint64
 	holders [MaxProcesses / 64]atomic.Uint64
 }
 
@@ -66,7 +70,6 @@ const (
 	live
 	freeing
 	doomed
-	drained
 	tail
 	span
 )
@@ -89,7 +92,7 @@ func (s state) gen() uint32        { return uint32(s) & maxBlockGen }
 // owned reports whether some process is at work on the block.
 func (s state) owned() bool {
 	p := s.phase()
-	return p == claimed || p == freeing || p == doomed || p == drained
+	return p == claimed || p == freeing || p == doomed
 }
 
 // to is the same use of the place in another phase.
@@ -104,28 +107,43 @@ func (s state) next(owner Incarnation) state {
 	return makeState(claimed, uint32(owner), g)
 }
 
-func (h *header) load() state { return state(h.state.Load()) }
+// isTailOf reports whether s is a tail of the run that begins at unit at.
+func (s state) isTailOf(at int) bool { return s.phase() == tail && int(s.operand()) == at }
+
+// usable reports whether the block is to be had as generation gen. Whoever asks
+// whether it is needed may yet be told so.
+func (s state) usable(gen uint32) bool {
+	return s.gen() == gen && (s.phase() == live || s.phase() == freeing)
+}
+
+func (h *header) load() state {
+	look()
+	return state(h.state.Load())
+}
 
 func (h *header) cas(from, to state) bool {
+	step()
 	return h.state.CompareAndSwap(uint64(from), uint64(to))
 }
 
 // put stores a state; only for the owner of the block.
-func (h *header) put(s state) { h.state.Store(uint64(s)) }
+func (h *header) put(s state) {
+	step()
+	h.state.Store(uint64(s))
+}
 
 func (h *header) hold(i Incarnation) {
+	step()
 	h.holders[i.Slot()/64].Or(1 << (i.Slot() % 64))
 }
 
 func (h *header) unhold(i Incarnation) {
+	step()
 	h.holders[i.Slot()/64].And(^uint64(1 << (i.Slot() % 64)))
 }
 
-func (h *header) heldBy(i Incarnation) bool {
-	return h.holders[i.Slot()/64].Load()>>(i.Slot()%64)&1 != 0
-}
-
 func (h *header) held() bool {
+	look()
 	for i := range h.holders {
 		if h.holders[i].Load() != 0 {
 			return true
@@ -143,6 +161,7 @@ func (s *slotSet) add(i Incarnation) { s[i.Slot()/64] |= 1 << (i.Slot() % 64) }
 func (h *header) unholdAll(dead *slotSet) {
 	for i, bits := range dead {
 		if bits != 0 && h.holders[i].Load()&bits != 0 {
+			step()
 			h.holders[i].And(^bits)
 		}
 	}
@@ -157,10 +176,51 @@ const (
 	kindMask    = 1<<16 - 1
 	flagCarries = 1 << 16 // a parcel: its bytes list Refs that it keeps alive
 	flagCarried = 1 << 17 // some parcel has carried this block: ask the parcels, too
-	flagParent  = 1 << 18 // some block names this one as its parent
+	flagParent  = 1 << 18 // some block names this one as its anchor
 )
 
 func (h *header) is(flag uint32) bool { return h.kind.Load()&flag != 0 }
 
-// parentBits packs a Ref's place and generation into a header's parent word.
-func parentBits(r Ref) uint64 { return r.Off/headerSize<<generationBits | uint64(r.Gen) }
+func (h *header) mark(flag uint32) {
+	if !h.is(flag) {
+		step()
+		h.kind.Or(flag)
+	}
+}
+
+// An anchor is what keeps a block alive beside its holders:
+//
+//	0            nothing
+//	below 1<<31  the process that it is addressed to, as long as that is alive
+//	above        the block that it belongs to: its place, then 30 bits generation
+//
+// It is set by a process that holds the block, and removed by the addressee.
+type anchor uint64
+
+// anchorAt is the block r as an anchor. No block lies so near the arena's start
+// that it could be taken for a process.
+func anchorAt(r Ref) anchor { return anchor(r.Off/headerSize<<generationBits | uint64(r.Gen)) }
+
+func (k anchor) isProcess() bool      { return k < 1<<31 }
+func (k anchor) process() Incarnation { return Incarnation(k) }
+func (k anchor) gen() uint32          { return uint32(k) & maxBlockGen }
+func (k anchor) offset() uint64       { return uint64(k) >> generationBits * headerSize }
+
+func (h *header) anchored() anchor {
+	look()
+	return anchor(h.anchor.Load())
+}
+
+// tie sets the anchor; only for a process that holds the block.
+func (h *header) tie(to anchor) {
+	step()
+	h.anchor.Store(uint64(to))
+}
+
+// untie removes the anchor if it is this one.
+func (h *header) untie(from anchor) {
+	if h.anchored() == from {
+		step()
+		h.anchor.CompareAndSwap(uint64(from), 0)
+	}
+}

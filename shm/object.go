@@ -13,14 +13,14 @@ import (
 // A process that dies gives back all of its holds.
 type Object struct {
 	arena *Arena
-	head  *header
+	place place
 	ref   Ref
 	kind  Kind
 	data  []byte
 
 	// Guarded by arena.mu.
-	count   int           // handles
-	closing chan struct{} // made by the last handle's Close, closed when the hold is given back
+	count   int  // handles
+	closing bool // the last handle is being closed
 
 	making sync.Mutex // guards the making of view
 	view   any        // what a layer above keeps for all handles of this process
@@ -39,27 +39,22 @@ func (a *Arena) New(kind Kind, typ uint32, n int) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.adopt(p, a.publish(p, max(n, 1), kind, 0, typ, Ref{})), nil
+	return a.publish(p, max(n, 1), uint32(kind), typ), nil
 }
 
-// adopt makes the Object of a block that this process has just published.
-func (a *Arena) adopt(p place, r Ref) *Object {
-	o := a.object(p, r)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.objects[r.Off] = o
-	return o
-}
-
-func (a *Arena) object(p place, r Ref) *Object {
-	return &Object{
+// enter makes the Object of a block that this process has just come to hold. mu
+// is held.
+func (a *Arena) enter(p place, r Ref) *Object {
+	o := &Object{
 		arena: a,
-		head:  p.head,
+		place: p,
 		ref:   r,
 		kind:  Kind(p.head.kind.Load() & kindMask),
 		data:  a.memory(p),
 		count: 1,
 	}
+	a.objects[r.Off] = o
+	return o
 }
 
 // Open comes to hold the block that r names. It is ErrClosed if that is gone,
@@ -72,58 +67,85 @@ func (a *Arena) Open(r Ref, kind Kind, typ uint32) (*Object, error) {
 	if !ok {
 		return nil, fmt.Errorf("shm: %v names no block: %w", r, ErrClosed)
 	}
-	o, err := a.openAfterClosing(p, r)
-	if err != nil {
-		a.collect(p, p.head.load().gen()) // our bit may have kept it for a moment
-		return nil, err
+	o, err := a.openAfterClosing(p, r, kind, typ)
+	switch err {
+	case nil:
+		return o, nil
+	case ErrForeign:
+		err = fmt.Errorf("shm: %v is an object of another type: %w", r, err)
+	default:
+		err = fmt.Errorf("shm: %v: %w", r, err)
 	}
-	if o.kind != kind || p.head.typ.Load() != typ {
-		o.Close()
-		return nil, fmt.Errorf("shm: %v is an object of another type: %w", r, ErrForeign)
-	}
-	return o, nil
+	a.collect(p, p.head.load().gen()) // our bit may have kept it for a moment
+	return nil, err
 }
 
 // openAfterClosing waits if this process is just giving its hold on the block
 // back, so that there is one Object for it at a time.
-func (a *Arena) openAfterClosing(p place, r Ref) (*Object, error) {
+func (a *Arena) openAfterClosing(p place, r Ref, kind Kind, typ uint32) (*Object, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for {
-		o := a.objects[r.Off]
-		if o == nil || o.closing == nil {
-			return a.openLocked(p, r)
-		}
-		a.mu.Unlock()
-		<-o.closing
-		a.mu.Lock()
+	for o := a.objects[r.Off]; o != nil && o.closing; o = a.objects[r.Off] {
+		a.closed.Wait()
 	}
+	return a.openLocked(p, r, kind, typ)
 }
 
-func (a *Arena) openLocked(p place, r Ref) (*Object, error) {
-	gone := fmt.Errorf("shm: %v: %w", r, ErrClosed)
-	if o := a.objects[r.Off]; o != nil {
-		if o.ref != r {
-			return nil, gone
-		}
-		o.count++
-		return o, nil
-	}
+// openLocked returns ErrClosed or ErrForeign as they are.
+func (a *Arena) openLocked(p place, r Ref, kind Kind, typ uint32) (*Object, error) {
 	h := p.head
+	if o := a.objects[r.Off]; o != nil {
+		return o.again(r, kind, typ)
+	}
+	if !h.load().usable(r.Gen) {
+		return nil, ErrClosed // without disturbing whoever has the place now
+	}
 	h.hold(a.self)
-	for {
-		s := h.load()
-		switch {
-		case s.gen() == r.Gen && s.phase() == live:
-			o := a.object(p, r)
-			a.objects[r.Off] = o
-			return o, nil
-		case s.gen() == r.Gen && s.phase() == freeing:
-			h.cas(s, s.to(live, Nobody)) // revive it
-		default:
-			h.unhold(a.self)
-			return nil, gone
+	err := ErrClosed
+	if h.confirm(r.Gen) {
+		if err = h.check(kind, typ); err == nil {
+			h.untie(anchor(a.self)) // what was addressed to us is held by us instead
+			return a.enter(p, r), nil
 		}
+	}
+	h.unhold(a.self)
+	return nil, err
+}
+
+// again is openLocked for a place of which this process holds a block: r, or r's
+// block is gone.
+func (o *Object) again(r Ref, kind Kind, typ uint32) (*Object, error) {
+	if o.ref != r {
+		return nil, ErrClosed
+	}
+	if err := o.place.head.check(kind, typ); err != nil {
+		return nil, err
+	}
+	o.count++
+	return o, nil
+}
+
+// check returns ErrForeign unless the block is of that kind and type. The caller
+// holds it.
+func (h *header) check(kind Kind, typ uint32) error {
+	if Kind(h.kind.Load()&kindMask) != kind || h.typ.Load() != typ {
+		return ErrForeign
+	}
+	return nil
+}
+
+// confirm reports whether the block is in use as generation gen, after the caller
+// has set its bit. It withdraws the question of whoever asks if it is needed.
+func (h *header) confirm(gen uint32) bool {
+	for {
+		s := h.load() // observes publish
+		switch {
+		case !s.usable(gen):
+			return false
+		case s.phase() == live:
+			return true
+		}
+		h.cas(s, s.to(live, Nobody)) // revives it; if it fails, look again
 	}
 }
 
@@ -161,9 +183,7 @@ func (o *Object) Close() {
 	a.mu.Lock()
 	o.count--
 	last := o.count == 0
-	if last {
-		o.closing = make(chan struct{})
-	}
+	o.closing = o.closing || last
 	a.mu.Unlock()
 	if last {
 		o.giveBack()
@@ -178,9 +198,8 @@ func (o *Object) giveBack() {
 	}
 	a.mu.Lock()
 	delete(a.objects, o.ref.Off)
-	o.head.unhold(a.self)
-	close(o.closing)
+	o.place.head.unhold(a.self)
+	a.closed.Broadcast()
 	a.mu.Unlock()
-	p, _ := a.at(o.ref.Off)
-	a.collect(p, o.ref.Gen)
+	a.collect(o.place, o.ref.Gen)
 }

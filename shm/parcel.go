@@ -1,8 +1,10 @@
 package shm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // A parcel is a block that is itself a message: bytes, and the Refs that those
@@ -16,8 +18,9 @@ import (
 //	24   count × Ref
 //	…    payload
 //
-// A parcel under way is held by its addressee (Address), not by its sender: the
-// sender's death loses nothing that was sent. What a dead sender addressed but
+// A parcel under way is kept by its addressee (Address), not held by its sender:
+// the sender's death loses nothing that was sent. An addressee that opens it holds
+// it instead; one that dies keeps it no longer. What a dead sender addressed but
 // never got to announce is given back by the addressee with DropUndelivered.
 //
 // A parcel may also be enclosed in a message of some queue (Enclose): then it
@@ -71,25 +74,21 @@ func (a *Arena) NewKeeper(kind Kind, typ uint32, refs []Ref, n int) (*Object, er
 	if len(refs) > 0 {
 		flags = flagCarries
 	}
-	return a.adopt(p, a.publish(p, size, kind, flags, typ, Ref{})), nil
+	return a.publish(p, size, uint32(kind)|flags, typ), nil
 }
 
 // Kept are the Refs that a parcel or another keeper lists.
 func (o *Object) Kept() []Ref {
-	p, ok := o.arena.at(o.ref.Off)
-	if !ok {
-		return nil
-	}
-	return o.arena.contents(p)
+	return o.arena.contents(o.place)
 }
 
 // markCarried notes that parcels must be asked before the block is freed.
 func (a *Arena) markCarried(r Ref) error {
 	p, ok := a.at(r.Off)
-	if !ok || r.Arena != a.id || p.head.load().gen() != r.Gen {
+	if !ok || r.Arena != a.id || !p.head.load().usable(r.Gen) {
 		return fmt.Errorf("shm: %v: %w", r, ErrClosed)
 	}
-	p.head.kind.Or(flagCarried)
+	p.head.mark(flagCarried)
 	return nil
 }
 
@@ -117,18 +116,13 @@ func parcelCount(b []byte) (int, bool) {
 	return n, n <= (len(b)-parcelHeader)/RefSize
 }
 
-// Address hands the parcel to another process, which finds it by its Ref and
-// opens it. The caller's own hold stays until it is closed. It reports false,
-// and hands over nothing, if the addressee is dead.
+// Address hands the block to another process, once: that keeps it alive as long as
+// the addressee is, until it opens it, and after that its hold. The caller's own
+// hold stays until it is closed. It reports false, and hands over nothing, if the
+// addressee is dead.
 func (o *Object) Address(to Incarnation) bool {
-	o.head.hold(to)
-	// The addressee's burial clears its bit from all blocks after it was declared
-	// dead: alive here, the bit is seen there.
-	if o.arena.Alive(to) {
-		return true
-	}
-	o.head.unhold(to)
-	return false
+	o.place.head.tie(anchor(to))
+	return o.arena.Alive(to)
 }
 
 // Enclose makes the parcel belong to a message of parent, a block of a kind that
@@ -136,28 +130,49 @@ func (o *Object) Address(to Incarnation) bool {
 // names is pending. The caller's own hold stays until it is closed.
 func (o *Object) Enclose(parent *Object, stamp uint64) {
 	binary.LittleEndian.PutUint64(o.Bytes()[16:], stamp)
-	parent.head.kind.Or(flagParent)
-	o.head.parent.Store(parentBits(parent.ref)) // publishes the stamp; observed in parentLives
+	parent.place.head.mark(flagParent)
+	o.place.head.tie(anchorAt(parent.ref)) // publishes the stamp; observed in anchored
 }
 
+// pending are the questions of OnPending.
+var pending = map[Kind]func(a *Arena, mem []byte, stamp uint64) bool{}
+
 // OnPending tells how to find out whether a message is still to be had: ask gets
-// the memory of a block of that kind and the stamp of a message. It is called
-// once for a kind, before the arena is used.
-func (a *Arena) OnPending(kind Kind, ask func(mem []byte, stamp uint64) bool) {
-	a.pending[kind] = ask
+// the memory of a block of that kind and the stamp of a message. It is called in
+// an init function, once for a kind: an arena asks from its first moment.
+func OnPending(kind Kind, ask func(a *Arena, mem []byte, stamp uint64) bool) {
+	pending[kind] = ask
 }
 
 // DropUndelivered gives back the parcels that a dead process addressed to this
 // one and never announced. The caller has opened all that were.
 func (a *Arena) DropUndelivered(sender Incarnation) {
 	a.blocks(func(p place) bool {
-		h := p.head
-		s := h.load()
-		if s.phase() == live && h.kind.Load()&kindMask == uint32(KindParcel) && h.heldBy(a.self) && a.sentBy(p, sender) {
-			a.dropUnopened(p, s.gen())
+		if p.head.anchored() == anchor(a.self) {
+			if gen, dropped := a.dropUnopened(p, sender); dropped {
+				a.collect(p, gen)
+			}
 		}
 		return true
 	})
+}
+
+// dropUnopened unties a parcel of the sender's from this process. Under mu nobody
+// opens it meanwhile; so what is addressed to us at the first look stays in use,
+// and the same.
+func (a *Arena) dropUnopened(p place, sender Incarnation) (gen uint32, dropped bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h := p.head
+	if h.anchored() != anchor(a.self) {
+		return 0, false
+	}
+	s := h.load()
+	if !s.usable(s.gen()) || h.check(KindParcel, 0) != nil || a.sender(p) != sender {
+		return 0, false
+	}
+	h.untie(anchor(a.self))
+	return s.gen(), true
 }
 
 // stamp is that of the message the parcel is enclosed in.
@@ -165,26 +180,13 @@ func (a *Arena) stamp(p place) uint64 {
 	return binary.LittleEndian.Uint64(a.base[p.offset+16:])
 }
 
-func (a *Arena) sentBy(p place, sender Incarnation) bool {
-	return Incarnation(binary.LittleEndian.Uint32(a.base[p.offset+4:])) == sender
+// sender is who made the parcel.
+func (a *Arena) sender(p place) Incarnation {
+	return Incarnation(binary.LittleEndian.Uint32(a.base[p.offset+4:]))
 }
 
-// dropUnopened lets go of a block that the table says this process holds but no
-// Object stands for.
-func (a *Arena) dropUnopened(p place, gen uint32) {
-	a.mu.Lock()
-	_, opened := a.objects[uint64(p.offset)]
-	if !opened {
-		p.head.unhold(a.self)
-	}
-	a.mu.Unlock()
-	if !opened {
-		a.collect(p, gen)
-	}
-}
-
-// contents are the Refs that a block keeps alive.
-func (a *Arena) contents(p place) []Ref {
+// list is the encoded Refs that a block keeps alive.
+func (a *Arena) list(p place) []byte {
 	if !p.head.is(flagCarries) {
 		return nil
 	}
@@ -193,31 +195,43 @@ func (a *Arena) contents(p place) []Ref {
 	if !ok {
 		return nil
 	}
-	refs := make([]Ref, count)
-	for i := range refs {
-		_ = refs[i].UnmarshalBinary(b[parcelHeader+i*RefSize:][:RefSize])
+	return b[parcelHeader:][:count*RefSize]
+}
+
+// contents are the Refs that a block keeps alive.
+func (a *Arena) contents(p place) []Ref {
+	var refs []Ref
+	for b := range slices.Chunk(a.list(p), RefSize) {
+		var r Ref
+		_ = r.UnmarshalBinary(b) // of the right length
+		refs = append(refs, r)
 	}
 	return refs
 }
 
 // carried reports whether a parcel under way lists r.
 func (a *Arena) carried(r Ref) (found bool) {
+	encoded, _ := r.AppendBinary(make([]byte, 0, RefSize))
 	a.blocks(func(p place) bool {
-		if !p.head.is(flagCarries) {
-			return true
-		}
-		switch p.head.load().phase() {
-		case live, freeing: // freeing may yet be revived
-			found = a.lists(p, r)
-		}
+		found = a.carries(p) && a.lists(p, encoded)
 		return !found
 	})
 	return found
 }
 
-func (a *Arena) lists(p place, r Ref) bool {
-	for _, c := range a.contents(p) {
-		if c == r {
+// carries reports whether the block is a parcel under way that lists anything.
+// One of which is asked whether it is needed may yet turn out to be.
+func (a *Arena) carries(p place) bool {
+	if !p.head.is(flagCarries) {
+		return false
+	}
+	s := p.head.load()
+	return s.usable(s.gen())
+}
+
+func (a *Arena) lists(p place, encoded []byte) bool {
+	for b := a.list(p); len(b) > 0; b = b[RefSize:] {
+		if bytes.Equal(b[:RefSize], encoded) {
 			return true
 		}
 	}

@@ -21,8 +21,10 @@ const robustHeadSize = 24
 
 // watchThread registers the calling thread's death with the kernel: when the
 // thread ends, OWNER_DIED appears in s.life and one sleeper on it is woken. The
-// thread must belong to one goroutine for life.
+// thread must belong to one goroutine for life. Where the kernel refuses, the
+// life word stays 0.
 func (s *slot) watchThread() error {
+	step()
 	r := &s.robust
 	// SAFETY: both are fields of one slot, which stays mapped for the life of the
 	// process; the addresses are used by the kernel for this process alone.
@@ -30,6 +32,10 @@ func (s *slot) watchThread() error {
 	r.first = uintptr(unsafe.Pointer(&r.node))
 	r.offset = int64(uintptr(unsafe.Pointer(&s.life)) - uintptr(unsafe.Pointer(&r.node)))
 	r.pending = 0
+	if err := sys.SetRobustList(unsafe.Pointer(r), robustHeadSize); err != nil {
+		return err
+	}
+	step()
 	s.life.Store(uint32(sys.Gettid()) | lifeWaiters)
-	return sys.SetRobustList(unsafe.Pointer(r), robustHeadSize)
+	return nil
 }

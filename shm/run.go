@@ -10,43 +10,46 @@ import (
 // Blocks larger than the largest class are runs of units. The first unit's
 // header is the block's; the others are its tails and name it.
 //
-// A run is claimed unit by unit, each by its own CAS, then the tails are written
-// and the head goes live. It is freed backwards: pages first, then tails, then
-// the head. So while a head is claimed or drained its tails say whose they are,
-// and a unit that says something else belongs to somebody else.
+// A run is claimed unit by unit, each by its own CAS; then the tails are written,
+// from the first to the last, and the head goes live. It is freed backwards: pages
+// first, then the tails from the last to the first, then the head. So at any time
+// the tails that name a head follow it without a gap, and are its owner's: who
+// finishes what a dead process began finds how far it got. A unit that says
+// something else belongs to somebody else.
 
 // claimRun takes n free units in a row for this process.
 func (a *Arena) claimRun(n int) (int, error) {
-	if u, ok := a.searchRun(int(a.nextUnit.Load()), n); ok {
-		return u, nil
+	for _, from := range [...]int{int(a.nextUnit.Load()), 0} {
+		if u, err := a.searchRun(from, n); u >= 0 || err != nil {
+			return u, err
+		}
 	}
-	if u, ok := a.searchRun(0, n); ok {
-		return u, nil
-	}
-	return 0, fmt.Errorf("shm: the arena of %d bytes has no %d free bytes in one piece; free something, or make it larger before its first use: %w",
+	return -1, fmt.Errorf("shm: the arena of %d bytes has no %d free bytes in one piece; free something, or make it larger before its first use: %w",
 		a.geo.size, n*unitSize, syscall.ENOSPC)
 }
 
-// searchRun tries every place from the unit at on.
-func (a *Arena) searchRun(at, n int) (int, bool) {
+// searchRun tries every place from the unit at on; -1 if there is none.
+func (a *Arena) searchRun(at, n int) (int, error) {
 	for at+n <= a.geo.units {
 		busy := a.lastBusy(at, n)
-		if busy < 0 && a.raise(at+n) == nil {
+		if busy < 0 {
+			if err := a.raise(at + n); err != nil {
+				return -1, fmt.Errorf("shm: no memory for the arena's tables: %w", err)
+			}
 			busy = a.tryClaim(at, n)
 		}
 		if busy < 0 {
 			a.nextUnit.Store(int64(at + n))
-			return at, true
+			return at, nil
 		}
 		at = busy + 1
 	}
-	return 0, false
+	return -1, nil
 }
 
 // lastBusy is the last unit of the n from at that is not free, or -1.
 func (a *Arena) lastBusy(at, n int) int {
-	top := int(a.head.highWater.Load())
-	for u := min(at+n, top) - 1; u >= at; u-- {
+	for u := min(at+n, a.top()) - 1; u >= at; u-- {
 		if a.units[u].load().phase() != free {
 			return u
 		}
@@ -62,9 +65,11 @@ func (a *Arena) raise(n int) error {
 		if uint64(n) <= top {
 			return nil
 		}
+		step()
 		if err := sys.Reserve(a.seg.File(), headersOffset+int64(top)*headerSize, int64(n-int(top))*headerSize); err != nil {
 			return err
 		}
+		step()
 		if a.head.highWater.CompareAndSwap(top, uint64(n)) {
 			return nil
 		}
@@ -95,9 +100,7 @@ func (a *Arena) unclaim(at, end int) {
 
 // layRun reserves memory for a claimed run and writes its tails.
 func (a *Arena) layRun(at, n int, bytes int64) error {
-	if err := a.reserve(at, bytes); err != nil {
-		_ = a.discard(at, n)
-		a.unclaim(at, at+n)
+	if err := a.reserve(at, n, bytes); err != nil {
 		return err
 	}
 	for u := at + 1; u < at+n; u++ {
@@ -107,10 +110,13 @@ func (a *Arena) layRun(at, n int, bytes int64) error {
 	return nil
 }
 
-// reserve makes the first bytes of a run real memory, so that a lack of it is an
-// error here and not a fault at use.
-func (a *Arena) reserve(at int, bytes int64) error {
+// reserve makes the first bytes of n claimed units real memory, so that a lack of
+// it is an error here and not a fault at use. After an error the units are free.
+func (a *Arena) reserve(at, n int, bytes int64) error {
+	step()
 	if err := sys.Reserve(a.seg.File(), a.geo.unitOffset(at), roundUp(bytes, pageSize)); err != nil {
+		a.discard(at, n)
+		a.unclaim(at, at+n)
 		return fmt.Errorf("shm: no memory for %d bytes: %w", bytes, err)
 	}
 	return nil
@@ -131,36 +137,37 @@ func checkMemory(bytes int64) error {
 	return nil
 }
 
-// discard gives the pages of n units back; they read as zero afterwards.
-func (a *Arena) discard(at, n int) error {
-	return sys.Discard(a.seg.File(), a.geo.unitOffset(at), int64(n)*unitSize)
+// discard gives the pages of n units back; they read as zero afterwards. The
+// kernel has no reason to refuse that for a memory file.
+func (a *Arena) discard(at, n int) {
+	step()
+	_ = sys.Discard(a.seg.File(), a.geo.unitOffset(at), int64(n)*unitSize)
 }
 
 // unitsFor is how many units hold so many bytes.
 func unitsFor(bytes int64) int { return int(roundUp(bytes, unitSize) / unitSize) }
 
-// freeRun ends the use of a doomed run. The head is this process's.
+// freeRun empties and frees a run whose head is this process's, claimed or doomed.
+// Another process may have begun with that, and died.
 func (a *Arena) freeRun(at int) {
-	h := &a.units[at]
-	s := h.load()
-	n := a.runLength(at)
-	if s.phase() == doomed {
-		// No tail is free yet: all n units are still the block's own.
-		_ = a.discard(at, n)
-		s = s.to(drained, a.self)
-		h.put(s)
+	n := a.runExtent(at)
+	a.discard(at, n)
+	for u := at + n - 1; u >= at; u-- {
+		h := &a.units[u]
+		h.put(h.load().to(free, Nobody))
 	}
-	for u := at + n - 1; u > at; u-- {
-		t := &a.units[u]
-		if ts := t.load(); ts.phase() == tail && int(ts.operand()) == at {
-			t.put(ts.to(free, Nobody))
-		}
-	}
-	h.put(s.to(free, Nobody))
 	a.lowerNextUnit(at)
 }
 
-// runLength is how many units a head's block has; its size is not trusted
+// runExtent is how many units are left of a run: its head and the tails behind it.
+func (a *Arena) runExtent(at int) int {
+	end := at + 1
+	for top := a.top(); end < top && a.units[end].load().isTailOf(at); end++ {
+	}
+	return end - at
+}
+
+// runLength is how many units a live run has by its size, which is not trusted
 // beyond the arena.
 func (a *Arena) runLength(at int) int {
 	n := a.units[at].size.Load()

@@ -31,6 +31,9 @@ func (c class) perSpan() int { return unitSize / (c.blockSize() + headerSize) }
 // one ends with the unit. That keeps all of them aligned to their size.
 func (c class) firstBlock() int { return unitSize - c.perSpan()*c.blockSize() }
 
+// index is which block of a span begins so many bytes from the unit's start.
+func (c class) index(within int64) int { return (int(within) - c.firstBlock()) / c.blockSize() }
+
 // spanHeaders are the headers of the span in unit u.
 func (a *Arena) spanHeaders(u int, c class) []header {
 	return SliceAt[header](a.base, int(a.geo.unitOffset(u)), c.perSpan())
@@ -54,7 +57,7 @@ func (a *Arena) spanClass(u int) (class, bool) {
 // found or freed one last, then through all spans of the class, then makes one.
 func (a *Arena) claimSmall(c class) (place, error) {
 	at := a.cursors[c].Load()
-	top := int(a.head.highWater.Load())
+	top := a.top()
 	from, index := int(at>>32), int(uint32(at))
 	for n := range top {
 		u := from + n
@@ -102,8 +105,7 @@ func (a *Arena) claimInNewSpan(c class) (place, error) {
 		if err != nil {
 			return place{}, err
 		}
-		if err := a.reserve(u, unitSize); err != nil {
-			a.unclaim(u, u+1)
+		if err := a.reserve(u, 1, unitSize); err != nil {
 			return place{}, err
 		}
 		h := &a.units[u]

@@ -9,41 +9,43 @@ import (
 
 // A slot of the process table is one process at a time:
 //
-//	0    status     phase, who works on it, generation: one word
-//	8    pid        ┐ for people and for the proof of death;
-//	16   started    │ written by the process itself
-//	24   namespace  │ before it is alive
-//	32   parent     ┘
-//	36   announced  generation whose death has been announced
+//	0    status     phase, owner, generation: one word
+//	8    pid        ┐ for people and for the proof of death; written by
+//	16   started    │ the process itself before it is alive, each with
+//	24   namespace  ┘ its generation (tagged)
+//	32   announced  generation whose death has been announced
 //	128  robust     kernel robust list, read by the kernel at death (robust_unsafe.go)
 //	160  life       the process's futex word on that list
 //
 // Life of a slot. Each arrow is one CAS on status:
 //
-//	vacant(g) ──Reserve──▶ reserved(g+1, by the parent) ──join──▶ alive(g+1)
-//	    ▲                               │                            │
-//	    └────────── buried ────── dead(g+1, by the undertaker) ◀── proof of death
+//	vacant(g) ──Reserve──▶ reserved(g+1, parent) ──join──▶ alive(g+1, parent)
+//	    ▲                            │                            │
+//	    └──── buried ──── dead(g+1, undertaker) ◀────── proof of death
 //
 // A parent reserves the slot before it starts the child, so that a full table is
-// the parent's error; a child that finds its reservation gone must not begin. A
-// slot stays dead until its holds are cleared from all blocks, and only its
-// undertaker does that: a slot reused in the meantime would lose holds of its
-// own. An undertaker that is killed is buried by the next, with all it began.
+// the parent's error; a child that finds its reservation gone must not begin. It
+// may find that out late: until it is alive it touches nothing in the slot but
+// the tagged words, where it cannot spoil what a later process wrote. A slot
+// stays dead until its holds are cleared from all blocks, and only its undertaker
+// does that: a slot reused in the meantime would lose holds of its own. An
+// undertaker that is killed is buried by the next, with all it began.
 type slot struct {
 	status    atomic.Uint64
-	pid       atomic.Int64
-	started   atomic.Uint64
-	namespace atomic.Uint64
-	parent    atomic.Uint32
+	pid       tagged
+	started   tagged
+	namespace tagged
 	announced atomic.Uint32
-	_         [128 - 40]byte
+	_         [128 - 36]byte
 
 	robust robustList
 	life   atomic.Uint32
 	_      [128 - 36]byte
 }
 
-// Bits of the life word, from the kernel's include/uapi/linux/futex.h.
+// Bits of the life word, from the kernel's include/uapi/linux/futex.h. Below them
+// is the guardian's thread. A word of 0 is that of a process without a guardian
+// that the kernel knows of: then nothing marks its death.
 const (
 	lifeDied    = 0x40000000 // FUTEX_OWNER_DIED: set by the kernel at death
 	lifeWaiters = 0x80000000 // FUTEX_WAITERS: always set, so that the kernel wakes a guardian
@@ -72,10 +74,42 @@ func (s slotStatus) phase() slotPhase   { return slotPhase(s>>slotGenBits) & 3 }
 func (s slotStatus) owner() Incarnation { return Incarnation(s >> (slotGenBits + 2)) }
 func (s slotStatus) peopled() bool      { return s.phase() == reserved || s.phase() == alive }
 
-func (s *slot) load() slotStatus { return slotStatus(s.status.Load()) }
+func (s *slot) load() slotStatus {
+	look()
+	return slotStatus(s.status.Load())
+}
 
 func (s *slot) cas(from, to slotStatus) bool {
+	step()
 	return s.status.CompareAndSwap(uint64(from), uint64(to))
+}
+
+// A tagged word is what one generation of a slot says of itself: the value, and
+// in the low bits the generation.
+type tagged struct{ word atomic.Uint64 }
+
+// set writes v for the process that the slot is reserved for, as mine says, and
+// reports false if it is no longer. That may happen at any moment, and a next one
+// may write here: so the status is looked at after the word. If it was ours then,
+// a next one had not written when we looked at the word; if it has since, our CAS
+// fails, and if it has not yet, it writes over ours.
+func (t *tagged) set(v uint64, s *slot, mine slotStatus) bool {
+	for {
+		was := t.word.Load()
+		if s.load() != mine {
+			return false
+		}
+		step()
+		if t.word.CompareAndSwap(was, v<<slotGenBits|uint64(mine.gen())) {
+			return true
+		}
+	}
+}
+
+// get is what generation gen wrote, if it is still there.
+func (t *tagged) get(gen uint32) (v uint64, ok bool) {
+	w := t.word.Load()
+	return w >> slotGenBits, w&(1<<slotGenBits-1) == uint64(gen)
 }
 
 // Self is this process's incarnation in the arena.
@@ -123,22 +157,32 @@ func (a *Arena) Reserve() (Incarnation, error) {
 	return Nobody, fmt.Errorf("shm: %w: %d processes live in this arena; wait for some to end", ErrProcessTableFull, MaxProcesses)
 }
 
-// join makes this process the one that i names: it writes who it is, starts its
-// guardian, and then claims the slot. Killed before the claim, the slot is still
-// reserved by the parent, who learns of the end as of any child's.
-func (a *Arena) join(i Incarnation, from slotStatus, parent Incarnation) error {
-	s := &a.slots[i.Slot()]
-	s.describe(parent)
-	a.self = i
-	if err := a.startGuardian(); err != nil {
-		return err
-	}
-	if !s.cas(from, makeStatus(alive, Nobody, i.Generation())) {
+// join makes this process the one that i names: it writes who it is, and starts
+// its guardian, which claims the slot. Killed before the claim, the slot is still
+// reserved by the parent, who learns of the end as of any child's; killed after
+// it and before the kernel knows of the guardian, others look at its pidfd.
+func (a *Arena) join(i Incarnation, from slotStatus) error {
+	a.self, a.parent = i, from.owner()
+	if !a.slots[i.Slot()].describe(from) || !a.startGuardian(from) {
 		return fmt.Errorf("shm: the place %v in the process table was withdrawn: the parent gave this process up", i)
 	}
+	step()
 	a.head.tableVersion.Add(1)
-	futex.WakeAll(&a.head.tableVersion)
+	wakeAll(&a.head.tableVersion)
 	return nil
+}
+
+// joinFirst makes this process the first of a new arena, which nobody else knows.
+func (a *Arena) joinFirst() error {
+	s := &a.slots[0]
+	mine := makeStatus(reserved, Nobody, nextGeneration(s.load().gen()))
+	s.cas(s.load(), mine)
+	return a.join(makeIncarnation(0, mine.gen()), mine)
+}
+
+func wakeAll(w *atomic.Uint32) {
+	step()
+	futex.WakeAll(w)
 }
 
 // A ProcessEntry is what the table knows of a process.
@@ -159,14 +203,21 @@ func (a *Arena) Processes() []ProcessEntry {
 		}
 		list = append(list, ProcessEntry{
 			Incarnation: makeIncarnation(at, st.gen()),
-			Parent:      Incarnation(s.parent.Load()),
-			PID:         int(s.pid.Load()),
+			Parent:      st.owner(),
+			PID:         s.processID(st.gen()),
 		})
 	}
 	return list
 }
 
-// Parent is the process that started this one, or Nobody in the first.
-func (a *Arena) Parent() Incarnation {
-	return Incarnation(a.slots[a.self.Slot()].parent.Load())
+// processID is the pid of a generation of the slot; 0 if it is gone.
+func (s *slot) processID(gen uint32) int {
+	pid, ok := s.pid.get(gen)
+	if !ok {
+		return 0
+	}
+	return int(pid)
 }
+
+// Parent is the process that started this one, or Nobody in the first.
+func (a *Arena) Parent() Incarnation { return a.parent }

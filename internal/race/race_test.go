@@ -18,6 +18,8 @@ import (
 var (
 	right = []string{
 		"MapUnderMutex", "MapUnderMutexOfTwoHandles", "MapThroughQueue", "MapThroughQueueOfParcels",
+		"MapUnderRWMutex", "MapUnderRLock", "MapUnderCond", "MapUnderSemaphore", "MapUnderBoundedSemaphore",
+		"MapAcrossBarrier", "MapMadeOnce", "MapAnnouncedByEvent",
 		"MapAnnouncedByValue", "MapAnnouncedByLargeValue", "MapUnderSpinLock", "MapCountedDown", "MapCountedDownInArray",
 		"Value", "LargeValue",
 		"ElementUnderMutex", "ElementsUnderUpdate", "NeighbouringElements", "AddAt", "AddAtNextToSet", "ElementsWithoutSize",
@@ -25,7 +27,7 @@ var (
 	wrong = []string{
 		"SetAndSet", "SetAndAt", "SetAndAtOfStructs", "SetThroughTwoHandles", "SetUnderTwoMutexes",
 		"SetAndAddAt", "AtAndUpdate", "SetBesideOtherPages",
-		"MapWithoutMutex", "MapUnderDifferentLocks",
+		"MapWithoutMutex", "MapUnderReadLocks", "MapUnderDifferentLocks",
 	}
 )
 
@@ -49,6 +51,20 @@ func TestTheDetectorSeesSharedObjects(t *testing.T) {
 		out, _ := play(t, program, "list")
 		require.ElementsMatch(t, append(right, wrong...), strings.Fields(out))
 	})
+}
+
+// A method that is an element's access and a few checks is inlined, and it is just
+// small enough for that: what is there for the detector must not count.
+func TestWithoutTheDetectorAnAccessIsInlined(t *testing.T) {
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("there is no go command:", err)
+	}
+	const scenes = "github.com/mpgo/mp/internal/race/testdata/scenes"
+	program := filepath.Join(t.TempDir(), "scenes")
+	out, err := exec.Command("go", "build", "-gcflags="+scenes+"=-m", "-o", program, "./testdata/scenes").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Regexp(t, `inlining call to mp\.\(\*Array\[.*\]\)\.At\b`, string(out))
+	require.Regexp(t, `inlining call to mp\.\(\*Array\[.*\]\)\.Set\b`, string(out))
 }
 
 // exitRace is the exit code of a program in which the detector found a race.

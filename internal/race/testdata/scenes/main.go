@@ -25,6 +25,9 @@ var scenes = map[string]func(){
 	"MapUnderRWMutex":           mapUnderRWMutex,
 	"MapUnderRLock":             mapUnderRLock,
 	"MapUnderCond":              mapUnderCond,
+	"MapUnderSemaphore":         mapUnderSemaphore,
+	"MapUnderBoundedSemaphore":  mapUnderBoundedSemaphore,
+	"MapAcrossBarrier":          mapAcrossBarrier,
 	"MapMadeOnce":               mapMadeOnce,
 	"MapAnnouncedByEvent":       mapAnnouncedByEvent,
 	"MapAnnouncedByValue":       mapAnnouncedByValue,
@@ -41,10 +44,6 @@ var scenes = map[string]func(){
 	"AddAt":                addAt,
 	"AddAtNextToSet":       addAtNextToSet,
 	"ElementsWithoutSize":  elementsWithoutSize,
-
-	"ElementThroughAnotherProcess": elementThroughAnotherProcess,
-	"ElementThroughAnEnd":          elementThroughAnEnd,
-	"ElementThroughATask":          elementThroughATask,
 
 	"SetAndSet":              setAndSet,
 	"SetAndAt":               setAndAt,
@@ -212,18 +211,57 @@ func mapUnderCond() {
 	m := must(mp.NewMutex())
 	c := must(mp.NewCond(m))
 	counts := map[string]int{}
-	turn := func(mine int) func() {
+	both(func() {
+		check(m.Lock(ctx))
+		check(c.WaitFor(ctx, func() bool { return counts["n"] == 1 }))
+		counts["n"]++
+		check(m.Unlock())
+	}, func() {
+		check(m.Lock(ctx))
+		counts["n"]++
+		check(c.NotifyAll())
+		check(m.Unlock())
+	})
+}
+
+func mapUnderSemaphore() {
+	s := must(mp.NewSemaphore(1))
+	counts := map[string]int{}
+	twice(func() {
+		for range rounds {
+			check(s.Acquire(ctx))
+			counts["n"]++
+			check(s.Release(1))
+		}
+	})
+}
+
+func mapUnderBoundedSemaphore() {
+	s := must(mp.NewBoundedSemaphore(1))
+	counts := map[string]int{}
+	twice(func() {
+		for range rounds {
+			check(s.Acquire(ctx))
+			counts["n"]++
+			check(s.Release())
+		}
+	})
+}
+
+func mapAcrossBarrier() {
+	b := must(mp.NewBarrier(2))
+	var counts [2]map[string]int
+	use := func(mine int) func() {
 		return func() {
-			check(m.Lock(ctx))
-			for range rounds {
-				check(c.WaitFor(ctx, func() bool { return counts["n"]%2 == mine }))
-				counts["n"]++
-				check(c.NotifyAll())
+			for i := range rounds {
+				counts[mine] = map[string]int{"n": i}
+				must(b.Wait(ctx))
+				_ = counts[1-mine]["n"]
+				must(b.Wait(ctx))
 			}
-			check(m.Unlock())
 		}
 	}
-	both(turn(0), turn(1))
+	both(use(0), use(1))
 }
 
 func mapMadeOnce() {
@@ -397,56 +435,6 @@ func addAtNextToSet() {
 func elementsWithoutSize() {
 	a := must(mp.NewArray[struct{}](1 << 40))
 	twice(func() { a.Set(1<<39, a.At(1<<38)) })
-}
-
-// What one queue brings goes into the other one, in another process.
-var echo = mp.Register("echo", func(ctx context.Context, q [2]*mp.Queue[int]) (int, error) {
-	n, err := q[0].Get(ctx)
-	if err == nil && q[1] != nil {
-		err = q[1].Put(ctx, n)
-	}
-	return n, err
-})
-
-func elementThroughAnotherProcess() {
-	there, back := must(mp.NewQueue[int](1)), must(mp.NewQueue[int](1))
-	a := must(mp.NewArray[int](1))
-	child := must(echo.Start(ctx, [2]*mp.Queue[int]{there, back}))
-	both(func() {
-		a.Set(0, 1)
-		check(there.Put(ctx, 1))
-	}, func() {
-		must(back.Get(ctx))
-		a.Set(0, 2)
-	})
-	check(child.Wait(ctx))
-}
-
-func elementThroughAnEnd() {
-	there := must(mp.NewQueue[int](1))
-	a := must(mp.NewArray[int](1))
-	child := must(echo.Start(ctx, [2]*mp.Queue[int]{there, nil}))
-	both(func() {
-		a.Set(0, 1)
-		check(there.Put(ctx, 1))
-	}, func() {
-		check(child.Wait(ctx))
-		a.Set(0, 2)
-	})
-}
-
-func elementThroughATask() {
-	pool := must(mp.NewPool(ctx, 1))
-	there := must(mp.NewQueue[int](1))
-	a := must(mp.NewArray[int](1))
-	both(func() {
-		a.Set(0, 1)
-		check(there.Put(ctx, 1))
-	}, func() {
-		must(echo.Call(ctx, pool, [2]*mp.Queue[int]{there, nil}))
-		a.Set(0, 2)
-	})
-	check(pool.Close())
 }
 
 // Wrong.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mpgo/mp/internal/futex"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -28,8 +30,7 @@ type props struct {
 	barrier BarrierState
 
 	_        [64]byte
-	inside   [permitsOfProps]atomic.Uint32 // incarnations that say they are inside
-	writing  atomic.Uint32
+	inside   [2]atomic.Uint32 // who says that it has lock, and rw for writing
 	progress atomic.Int64
 	stop     atomic.Bool
 }
@@ -128,13 +129,18 @@ func (h *hand) step(which int) error {
 	defer cancel()
 	switch which {
 	case 0:
-		return h.recovering(ctx, h.lock.Lock, h.lock.Recover, h.lock.Unlock, true)
+		return h.recovering(ctx, h.lock.Lock, h.lock.Recover, h.exclusively(0, h.lock.Unlock))
 	case 1:
-		return h.recovering(ctx, h.rw.Lock, h.rw.Recover, h.rw.Unlock, true)
+		return h.recovering(ctx, h.rw.Lock, h.rw.Recover, h.exclusively(1, h.rw.Unlock))
 	case 2:
-		return h.recovering(ctx, h.rw.RLock, h.rw.Recover, h.rw.RUnlock, false)
+		return h.recovering(ctx, h.rw.RLock, h.rw.Recover, func() error {
+			return errors.Join(h.alone(shm.Incarnation(h.p.inside[1].Load())), h.rw.RUnlock())
+		})
 	case 3:
-		return h.bounding(ctx)
+		if err := h.bounded.Acquire(ctx); err != nil {
+			return err
+		}
+		return h.bounded.Release()
 	case 4:
 		if err := h.plain.Release(1); err != nil {
 			return err
@@ -150,7 +156,7 @@ type (
 	repairer = func(context.Context, func() error) error
 )
 
-func (h *hand) recovering(ctx context.Context, lock locker, recover repairer, unlock func() error, write bool) error {
+func (h *hand) recovering(ctx context.Context, lock locker, recover repairer, inside func() error) error {
 	err := lock(ctx)
 	for errors.Is(err, ErrOwnerDied) {
 		if err = recover(ctx, nil); err == nil || errors.Is(err, ErrHealthy) {
@@ -160,22 +166,30 @@ func (h *hand) recovering(ctx context.Context, lock locker, recover repairer, un
 	if err != nil {
 		return fmt.Errorf("locking: %w", err)
 	}
-	return unlock()
+	return inside()
 }
 
-// bounding counts who is inside by slots of their own: the dead stay there, so
-// they are not counted.
-func (h *hand) bounding(ctx context.Context) error {
-	if err := h.bounded.Acquire(ctx); err != nil {
-		return err
+// exclusively makes an unlock that first looks whether another is inside, too.
+func (h *hand) exclusively(which int, unlock func() error) func() error {
+	return func() error {
+		before := shm.Incarnation(h.p.inside[which].Swap(uint32(h.me)))
+		if err := h.alone(before); err != nil {
+			return err
+		}
+		h.p.inside[which].Store(0)
+		return unlock()
 	}
-	return h.bounded.Release()
 }
 
-func begin(t testing.TB, y *yard, act string) *peer {
-	p := y.start(t, "act", act)
-	return p
+// alone is an error if somebody who lives says that it is inside.
+func (h *hand) alone(other shm.Incarnation) error {
+	if other != shm.Nobody && h.d.Alive(other) {
+		return fmt.Errorf("%v is inside together with %v", h.me, other)
+	}
+	return nil
 }
+
+func begin(t testing.TB, y *yard, act string) *peer { return y.start(t, "act", act) }
 
 func TestDeathOfAHolder(t *testing.T) {
 	ctx := within(t)
@@ -222,6 +236,7 @@ func TestDeathOfAHolder(t *testing.T) {
 		p := begin(t, y, "barrier")
 		eventually(t, func() bool { return h.barrier.Waiting() == 1 })
 		p.kill(t)
+		eventually(t, func() bool { return !y.Alive(p.self) })
 		// Dead before the other comes, or while it waits for its parties.
 		require.ErrorIs(t, ends(t, party(ctx, h.barrier)), ErrBrokenBarrier)
 		require.NoError(t, h.barrier.Reset())
@@ -322,4 +337,40 @@ func TestStormOverAllObjects(t *testing.T) {
 	require.Zero(t, h.rw.Readers())
 	require.False(t, h.rw.Locked())
 	require.False(t, h.lock.Locked())
+}
+
+// A process whose goroutines all wait uses no CPU.
+func TestBlockedProcessesUseNoCPU(t *testing.T) {
+	over := 2 * time.Second
+	if testing.Short() {
+		over = 300 * time.Millisecond
+	}
+	y, h := lay(t)
+	require.NoError(t, h.lock.Lock(within(t)))
+	require.NoError(t, h.rw.Lock(within(t)))
+	var peers []*peer
+	for _, act := range []string{"lock", "plain", "event", "read", "barrier"} {
+		peers = append(peers, begin(t, y, act))
+	}
+	ticks := func() (n []int) {
+		for _, p := range peers {
+			n = append(n, cpuTicks(t, p.PID()))
+		}
+		return n
+	}
+	settled := ticks() // they start, they spin, they sleep
+	eventually(t, func() bool {
+		before := settled
+		<-time.After(5 * short)
+		settled = ticks()
+		return slices.Equal(before, settled)
+	})
+	<-time.After(over) // what is measured is the time itself
+	require.Equal(t, settled, ticks(), "hundredths of a second")
+}
+
+func TestDeathOfAHolderWithoutFutexWaitV(t *testing.T) {
+	futex.SetPolling(true)
+	defer futex.SetPolling(false)
+	TestDeathOfAHolder(t)
 }

@@ -20,6 +20,7 @@ import (
 //	16   letter     Ref of the parcel that says what to do; the child's to open
 //	32   answer     Ref of the parcel with the answer; the parent's to open
 //	48   answered   1 once the answer is there, 2 if there was no memory for one
+//	52   opened     1 once the child has found the block: it has run Init
 //
 // The parent writes nonce and letter before it starts the child; the child
 // writes answer and then publishes it with answered. A child that is killed
@@ -29,7 +30,8 @@ type birth struct {
 	letter   [shm.RefSize]byte
 	answer   [shm.RefSize]byte
 	answered atomic.Uint32
-	_        [12]byte
+	opened   atomic.Uint32
+	_        [8]byte
 }
 
 const birthSize = 64
@@ -149,6 +151,9 @@ func (d *delivery) answer() (*shm.Object, []byte) {
 	return parcel, b
 }
 
+// opened reports whether the child got as far as Init.
+func (d *delivery) opened() bool { return shm.At[birth](d.block.Bytes(), 0).opened.Load() != 0 }
+
 // errNoAnswer is the answer of a child that found no memory for its own.
 var errNoAnswer = fmt.Errorf("the result cannot be sent back: shared memory is full: %w", syscall.ENOSPC)
 
@@ -191,6 +196,7 @@ func findBirth(a *shm.Arena, r shm.Ref, nonce []byte) (*newborn, error) {
 		block.Close()
 		return nil, fmt.Errorf("mp: this process was started with another one's marker")
 	}
+	w.opened.Store(1)
 	return &newborn{arena: a, block: block}, nil
 }
 
@@ -209,21 +215,23 @@ func (n *newborn) read() (*shm.Object, error) {
 	return parcel, nil
 }
 
-// reply publishes the answer for the parent.
-func (n *newborn) reply(parent shm.Incarnation, ans answer) {
+// reply publishes the answer for the parent, and reports whether it did.
+func (n *newborn) reply(parent shm.Incarnation, ans answer) bool {
 	parcel, err := pack(n.arena, ans.bytes, ans.handles)
-	if err != nil {
+	sent := err == nil
+	if !sent {
 		parcel, err = pack(n.arena, errorAnswer(fmt.Errorf("the result cannot be sent back: %w", err)).bytes, nil)
 	}
 	w := shm.At[birth](n.block.Bytes(), 0)
 	if err != nil {
 		w.answered.Store(cannotAnswer)
-		return
+		return false
 	}
+	defer parcel.Close()
 	if !parcel.Address(parent) {
-		return // nobody to read it
+		return false // nobody to read it
 	}
 	putRef(&w.answer, parcel.Ref())
 	w.answered.Store(hasAnswered) // publishes the answer; observed in delivery.answer
-	parcel.Close()
+	return sent
 }

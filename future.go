@@ -44,8 +44,8 @@ func (f *Func[In, Out]) Call(ctx context.Context, p *Pool, in In) (Out, error) {
 // must not block.
 func (f *Func[In, Out]) submit(ctx context.Context, p *Pool, in In, outcome func(Out, error)) {
 	var none Out
-	if err := ctx.Err(); err != nil {
-		outcome(none, err)
+	if ctx.Err() != nil {
+		outcome(none, context.Cause(ctx))
 		return
 	}
 	arg, err := f.in.Append(nil, in)

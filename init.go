@@ -71,11 +71,11 @@ func live(me child.Self) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	go obey(me, cancel)
 	ans := guarded(func() answer { return n.work(ctx) })
-	n.reply(self.parent.incarnation, ans)
-	switch ans.bytes[0] {
-	case answerValue:
+	sent := n.reply(self.parent.incarnation, ans)
+	switch {
+	case sent && ans.bytes[0] == answerValue:
 		return exitDone
-	case answerPanic:
+	case ans.bytes[0] == answerPanic:
 		return exitPanic
 	}
 	return exitError

@@ -261,3 +261,11 @@ func TestAProgramThatKnowsNothingOfUsHasNoResult(t *testing.T) {
 		require.ErrorAs(t, err, &exit, path)
 	}
 }
+
+func TestAProgramThatNeverCallsInitIsToldOf(t *testing.T) {
+	p, err := square.Start(t.Context(), 3, WithExecutable("/bin/true"))
+	require.NoError(t, err)
+	err = p.Wait(t.Context())
+	require.ErrorIs(t, err, ErrNotInitialized)
+	require.ErrorContains(t, err, "exited with code 0")
+}

@@ -3,7 +3,6 @@ package mp
 import (
 	"context"
 	"os"
-	"os/signal"
 	"runtime"
 	"syscall"
 	"testing"
@@ -254,7 +253,6 @@ func TestALockOfTheDeadSaysSo(t *testing.T) {
 // hoards makes objects, keeps them, and does things with them until it is killed:
 // by itself after some steps, or from outside.
 var hoards = Register("test.hoards", func(ctx context.Context, in hoardArg) (int, error) {
-	signal.Ignore(syscall.SIGTERM)
 	var t panicking
 	var mine []cargo
 	for step := 0; step != in.Steps; step++ {
@@ -294,7 +292,7 @@ var hoards = Register("test.hoards", func(ctx context.Context, in hoardArg) (int
 			}
 		}
 	}
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	killProcess(os.Getpid())
 	select {}
 })
 
@@ -357,7 +355,7 @@ func TestAfterManyKillsTheArenaIsAsFullAsBefore(t *testing.T) {
 			for range n * 100 { // some moment
 				runtime.Gosched()
 			}
-			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+			killProcess(pid)
 		}
 		_, err := f.Get(ctx)
 		var died *WorkerDiedError

@@ -31,6 +31,7 @@ type Process struct {
 
 	// Written before done is closed.
 	exit child.Exit
+	born bool // it got as far as Init
 	err  error
 
 	// The answer of a process that Run waits for, who closes the parcel. Written
@@ -117,6 +118,7 @@ func (p *Process) watch() {
 	a.Bury(p.inc) // wait's return is the proof
 	p.exit = exit
 	p.parcel, p.answer = p.news.answer()
+	p.born = p.news.opened()
 	if !p.drained {
 		a.DropUndelivered(p.inc)
 	}
@@ -147,8 +149,11 @@ func (p *Process) verdict() error {
 			return err
 		}
 	}
-	if p.exit.Code != 0 {
+	switch {
+	case p.exit.Code != 0:
 		return p.exitError()
+	case !p.born:
+		return fmt.Errorf("%w, and its program never called mp.Init: %w", p.exitError(), ErrNotInitialized)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/mpgo/mp/internal/child"
 	"github.com/mpgo/mp/ipc"
 	"github.com/mpgo/mp/shm"
 )
@@ -26,6 +27,10 @@ func arena() (*shm.Arena, error) {
 	defer tree.mu.Unlock()
 	if tree.arena != nil {
 		return tree.arena, nil
+	}
+	if child.Marked() {
+		// It would make an arena of its own, and its parent's is waiting for it.
+		return nil, fmt.Errorf("mp: no shared memory yet: %w", ErrNotInitialized)
 	}
 	size := tree.size
 	if size == 0 {

@@ -365,8 +365,10 @@ func TestBlockedProcessesUseNoCPU(t *testing.T) {
 		settled = ticks()
 		return slices.Equal(before, settled)
 	})
-	<-time.After(over) // what is measured is the time itself
-	require.Equal(t, settled, ticks(), "hundredths of a second")
+	<-time.After(over)          // what is measured is the time itself
+	for i, n := range ticks() { // one hundredth of a second is the clock's fault
+		require.LessOrEqual(t, n-settled[i], 1, "hundredths of a second")
+	}
 }
 
 func TestDeathOfAHolderWithoutFutexWaitV(t *testing.T) {

@@ -23,7 +23,6 @@ type lockBench struct {
 	counter int64 // guarded by mutex
 	_       [120]byte
 	ready   atomic.Int64
-	killed  atomic.Int64 // when, in nanoseconds
 	stop    atomic.Bool
 }
 

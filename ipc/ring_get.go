@@ -66,7 +66,7 @@ func (r *Ring) TryTake() (Taken, error) { return r.cells.Load().take() }
 
 func (r *Ring) takeSlow(ctx context.Context) (t Taken, err error) {
 	cells := r.cells.Load()
-	if r.getLull.pass(cells.head.Load()) {
+	if r.getLull.pass(cells.head.Load(), 1) {
 		if t, err = cells.take(); err != ErrEmpty {
 			return t, err
 		}

@@ -187,12 +187,33 @@ func (s *stage) ring(off int) *Ring {
 // playPut puts args[0] messages of args[1] bytes numbered.
 func playPut(s *stage, args []int) {
 	r := s.ring(0)
-	msg := make([]byte, args[1])
+	msgs := numbered(args[1])
 	s.awaitCurtain()
 	for i := range args[0] {
-		binary.LittleEndian.PutUint64(msg, uint64(i))
-		check(r.Put(background, msg))
+		check(r.Put(background, msgs.number(i)))
 	}
+}
+
+// messages are numbered messages. A number is stored a while before the message is
+// needed: a CPU that copies what it has just stored in smaller pieces waits for
+// the store, and that is not what is measured.
+type messages [16][]byte
+
+func numbered(size int) *messages {
+	m := new(messages)
+	for i := range m {
+		m[i] = make([]byte, size)
+		binary.LittleEndian.PutUint64(m[i], uint64(i))
+	}
+	return m
+}
+
+// number is message i; they are wanted one after the other.
+func (m *messages) number(i int) []byte {
+	if i >= 8 {
+		binary.LittleEndian.PutUint64(m[(i+8)%16], uint64(i+8))
+	}
+	return m[i%16]
 }
 
 // A pace is the time that a consumer takes for a message: the median of many

@@ -29,10 +29,11 @@ const (
 	maxLull = 4 * time.Microsecond
 )
 
-// pass takes the lull that is due at pos, and reports whether it took any.
-func (l *lull) pass(pos uint64) bool {
+// pass takes the lull that is due at pos, where a step is one message, and
+// reports whether it took any.
+func (l *lull) pass(pos, step uint64) bool {
 	ns := l.ns.Load()
-	if pos-l.last.Swap(pos) > 1 {
+	if pos-l.last.Swap(pos) > step {
 		ns = min(max(2*ns, int64(minLull)), int64(maxLull))
 	} else {
 		ns /= 2

@@ -60,7 +60,7 @@ func (r *Ring) TryClaim() (Claimed, error) { return r.cells.Load().claim() }
 
 func (r *Ring) claimSlow(ctx context.Context) (c Claimed, err error) {
 	cells := r.cells.Load()
-	if r.putLull.pass(cells.tail.Load()) {
+	if r.putLull.pass(cells.tail.Load(), 1) {
 		if c, err = cells.claim(); err != ErrFull {
 			return c, err
 		}

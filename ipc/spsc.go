@@ -277,7 +277,7 @@ func (e *end) agree() {
 // publish stores this end's position, so that the peer sees what it hands over,
 // and wakes the peer if it waits.
 func (e *end) publish(word *atomic.Uint64, pos uint64) {
-	if e.reached && e.peer.barrier.Load() == 1 {
+	if e.unfenced() {
 		storeRelease(word, pos)
 	} else {
 		word.Store(pos)
@@ -286,6 +286,9 @@ func (e *end) publish(word *atomic.Uint64, pos uint64) {
 		e.ring()
 	}
 }
+
+// unfenced reports whether the peer makes the barriers of this end's publishing.
+func (e *end) unfenced() bool { return e.reached && e.peer.barrier.Load() == 1 }
 
 // ring wakes the peer.
 func (e *end) ring() {

@@ -24,11 +24,10 @@ func (s *stage) streamReader(off int) *StreamReader {
 // playStreamPut puts args[0] records of args[1] bytes, numbered, for ever if 0.
 func playStreamPut(s *stage, args []int) {
 	w := s.streamWriter(0)
-	msg := make([]byte, args[1])
+	msgs := numbered(args[1])
 	s.awaitCurtain()
 	for i := 0; i < args[0] || args[0] == 0; i++ {
-		binary.LittleEndian.PutUint64(msg, uint64(i))
-		check(w.Put(background, msg))
+		check(w.Put(background, msgs.number(i)))
 		if args[0] == 0 {
 			s.counters[4].Store(uint64(i + 1))
 		}

@@ -18,6 +18,7 @@ type StreamReader struct {
 	head uint64 // as in shared memory
 	tail uint64 // last seen
 	size uint64 // of the taken record, 0 if there is none
+	last uint64 // of the record before
 }
 
 // OpenReader makes the process the reader of the stream in mem. The error is
@@ -110,9 +111,9 @@ func (r *StreamReader) look() error {
 	}
 	tail := r.m.tail.Load() // observes Commit
 	if tail == r.head {
-		last := r.last()
+		ending := r.ending()
 		if tail = r.m.tail.Load(); tail == r.head { // what it published before
-			return last
+			return ending
 		}
 	}
 	if tail-r.head > uint64(len(r.m.records)) || tail&7 != 0 {
@@ -123,8 +124,8 @@ func (r *StreamReader) look() error {
 	return nil
 }
 
-// last is what follows the last record.
-func (r *StreamReader) last() error {
+// ending is what follows the last record.
+func (r *StreamReader) ending() error {
 	switch {
 	case r.peer.closed.Load() != 0:
 		return io.EOF
@@ -141,14 +142,13 @@ func (r *StreamReader) Release() {
 		panic("ipc: Release without Take")
 	}
 	r.head += r.size
-	r.size = 0
-	r.records++
+	r.last, r.size = r.size, 0
 	r.m.edges.read.release()
 	r.publish(r.m.head, r.head) // passes ownership of the memory to TryClaim
 }
 
 func (r *StreamReader) takeSlow(ctx context.Context) (b []byte, err error) {
-	if r.lull.pass(r.records) {
+	if r.lull.pass(r.head, r.last) {
 		if b, err = r.TryTake(); err != ErrEmpty {
 			return b, err
 		}

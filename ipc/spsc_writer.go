@@ -20,8 +20,11 @@ type StreamWriter struct {
 	m     streamMemory
 	tail  uint64 // as in shared memory
 	limit uint64 // the head last seen + capacity: how far tail may go
-	begin uint64 // of the claimed record: tail, or where the memory begins again
-	room  int    // bytes of the claimed record, -1 if there is none
+	most  int    // MaxRecord
+
+	claimed uint64 // tail when Claim gave room, which ends when tail moves
+	begin   uint64 // of the claimed record: tail, or where the memory begins again
+	room    int    // bytes of the claimed record, -1 if there is none
 }
 
 // OpenWriter makes the process the writer of the stream in mem. The error is
@@ -31,7 +34,7 @@ func OpenWriter(d Domain, mem []byte) (*StreamWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &StreamWriter{m: m, room: -1}
+	w := &StreamWriter{m: m, room: -1, most: len(m.records)/2 - recordHeader}
 	if err := w.open(d, m.writer, m.reader); err != nil {
 		return nil, err
 	}
@@ -45,13 +48,47 @@ func OpenWriter(d Domain, mem []byte) (*StreamWriter, error) {
 }
 
 // MaxRecord is the length of the longest record.
-func (w *StreamWriter) MaxRecord() int { return len(w.m.records)/2 - recordHeader }
+func (w *StreamWriter) MaxRecord() int { return w.most }
 
 // Put writes a copy of msg as one record, and waits for room if need be. The
 // error is io.ErrClosedPipe if the reader has closed, ErrPeerDied if its process
-// is dead, ErrClosed after Close, the context's, or ErrTooLarge for more than
-// MaxRecord bytes; then nothing was written.
+// is dead, ErrClosed after Close, the context's if that is done before there is
+// room, or ErrTooLarge for more than MaxRecord bytes; then nothing was written.
+//
+// Put makes few stores besides those of the record. A CPU that waits for the
+// lines of the records it writes gets no further ahead than its store buffer
+// allows, in which each spilled register counts like a line: that, and neither the
+// instructions nor the copying, is what limits a stream.
 func (w *StreamWriter) Put(ctx context.Context, msg []byte) error {
+	if !w.fits(len(msg)) {
+		return w.putSlow(ctx, msg)
+	}
+	rec := w.m.records[w.tail&w.m.mask:]
+	w.tail += recordSize(len(msg))
+	binary.LittleEndian.PutUint64(rec, kindMessage<<32|uint64(len(msg)))
+	copy(rec[recordHeader:], msg)
+	w.m.edges.written.release()
+	if w.unfenced() { // passes ownership of the record to Take
+		storeRelease(w.m.tail, w.tail)
+	} else {
+		w.m.tail.Store(w.tail)
+	}
+	if w.peer.waiting.Load() != 0 {
+		w.ring()
+	}
+	return nil
+}
+
+// fits reports whether a record of n bytes fits where tail is. Most do.
+func (w *StreamWriter) fits(n int) bool {
+	room := min(uint64(len(w.m.records))-w.tail&w.m.mask, w.limit-w.tail)
+	return uint64(n)+2*recordHeader <= room && n <= w.most && !w.ended()
+}
+
+// ended reports whether either end is closed.
+func (w *StreamWriter) ended() bool { return w.gone.Load() || w.peer.closed.Load() != 0 }
+
+func (w *StreamWriter) putSlow(ctx context.Context, msg []byte) error {
 	b, err := w.Claim(ctx, len(msg))
 	if err != nil {
 		return err
@@ -92,13 +129,12 @@ func (w *StreamWriter) TryClaim(n int) ([]byte, error) {
 	if left := uint64(len(w.m.records)) - begin&w.m.mask; size > left {
 		begin += left // the record begins where the memory does
 	}
-	if int64(w.limit-begin) < int64(size) || uint(n) > uint(w.MaxRecord()) ||
-		w.gone.Load() || w.m.reader.closed.Load() != 0 {
+	if int64(w.limit-begin) < int64(size) || uint(n) > uint(w.most) || w.ended() {
 		if err := w.look(begin, size, n); err != nil {
 			return nil, err
 		}
 	}
-	w.begin, w.room = begin, n
+	w.claimed, w.begin, w.room = w.tail, begin, n
 	at := begin&w.m.mask + recordHeader
 	return w.m.records[at : at+uint64(n) : at+uint64(n)], nil
 }
@@ -108,9 +144,9 @@ func (w *StreamWriter) look(begin, size uint64, n int) error {
 	switch {
 	case w.gone.Load():
 		return ErrClosed
-	case uint(n) > uint(w.MaxRecord()):
-		return fmt.Errorf("ipc: a record of %d bytes in a stream for %d: %w", n, w.MaxRecord(), shm.ErrTooLarge)
-	case w.m.reader.closed.Load() != 0:
+	case uint(n) > uint(w.most):
+		return fmt.Errorf("ipc: a record of %d bytes in a stream for %d: %w", n, w.most, shm.ErrTooLarge)
+	case w.peer.closed.Load() != 0:
 		return io.ErrClosedPipe
 	}
 	head := w.m.head.Load() // observes Release
@@ -131,7 +167,7 @@ func (w *StreamWriter) look(begin, size uint64, n int) error {
 // Commit publishes the first n bytes of the claimed room as a record. It panics
 // if there is no such room.
 func (w *StreamWriter) Commit(n int) {
-	if uint(n) > uint(max(w.room, 0)) || w.room < 0 {
+	if n < 0 || n > w.room || w.claimed != w.tail {
 		panic("ipc: Commit of more bytes than were claimed")
 	}
 	if w.begin != w.tail {
@@ -141,13 +177,12 @@ func (w *StreamWriter) Commit(n int) {
 	binary.LittleEndian.PutUint64(w.m.records[w.begin&w.m.mask:], kindMessage<<32|uint64(n))
 	w.tail = w.begin + recordSize(n)
 	w.room = -1
-	w.records++
 	w.m.edges.written.release()
 	w.publish(w.m.tail, w.tail) // passes ownership of the record to Take
 }
 
 func (w *StreamWriter) claimSlow(ctx context.Context, n int) (b []byte, err error) {
-	if w.lull.pass(w.records) {
+	if w.lull.pass(w.tail, recordSize(n)) {
 		if b, err = w.TryClaim(n); err != ErrFull {
 			return b, err
 		}

@@ -31,6 +31,8 @@ type exploration struct {
 	current *actor
 	quantum int // until the next switch
 	kills   int // left
+	sizes   []int
+	blocks  int // how many are made at most, that are not parcels
 	yielded chan bool
 
 	ids   map[Ref]uint64 // what was written to each block when it was made
@@ -88,6 +90,8 @@ func explore(t testing.TB, seg *Segment, seed uint64) {
 		ids:     make(map[Ref]uint64),
 	}
 	x.kills = x.rng.IntN(3)
+	x.sizes = tempers[x.rng.IntN(len(tempers))]
+	x.blocks = 1 << x.rng.IntN(7)
 	clear(seg.Bytes())
 	for i := range 2 + x.rng.IntN(3) {
 		x.actors = append(x.actors, x.actor(seg, i))
@@ -96,7 +100,6 @@ func explore(t testing.TB, seg *Segment, seed uint64) {
 	x.run()
 	x.settle()
 	if t.Failed() {
-		dbg(x)
 		t.Logf("again with -explore.seed=%d", seed)
 	}
 }
@@ -260,9 +263,19 @@ func (p *actor) note(o *Object, err error) bool {
 	return true
 }
 
+// tempers are the sizes of blocks in an exploration.
+var tempers = [][]int{
+	{8},
+	{8, 8, 200, 16 << 10, 17 << 10, unitSize + 1, 3 * unitSize},
+	{17 << 10, unitSize + 1, 3 * unitSize},
+}
+
 func (p *actor) make() {
-	sizes := []int{8, 8, 200, 16 << 10, 17 << 10, unitSize + 1, 3 * unitSize}
-	o, err := p.New(testKind, 0, sizes[p.x.rng.IntN(len(sizes))])
+	if p.x.blocks--; p.x.blocks < 0 {
+		p.open() // rather be many at a few
+		return
+	}
+	o, err := p.New(testKind, 0, p.x.sizes[p.x.rng.IntN(len(p.x.sizes))])
 	if p.note(o, err) {
 		p.mine = append(p.mine, o)
 	}
@@ -282,7 +295,7 @@ func (p *actor) open() {
 	if len(p.x.known) == 0 {
 		return
 	}
-	r := p.x.known[max(0, len(p.x.known)-1-p.x.rng.IntN(20))]
+	r := p.x.known[max(0, len(p.x.known)-1-p.x.rng.IntN(1<<p.x.rng.IntN(7)))]
 	if o, err := p.Open(r, testKind, 0); err == nil { // not parcels: who opens those has received them
 		p.verify(o)
 		p.mine = append(p.mine, o)
@@ -435,7 +448,7 @@ func (x *exploration) settle() {
 		}
 	}
 	last := living[0]
-	for i := range x.cells {
+	for i := range x.rng.IntN(len(x.cells) + 1) { // the others go with the queue
 		if w := last.cell(i).Load(); w>>32&0xff == cellReady || w>>32&0xff == cellReading {
 			last.unpack(x.cells[i], func() { last.cell(i).Store(0) })
 		}

@@ -1,25 +1,14 @@
 package shm
 
 import (
-	"math/rand/v2"
-	"strconv"
-	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp/internal/futex"
 	"github.com/mpgo/mp/internal/sys"
 )
-
-// hangs is how long a test waits before it calls something a hang.
-const hangs = 20 * time.Second
-
-func sleepOn(w *atomic.Uint32, seen uint32) {
-	_ = futex.Wait([]sys.Futex{{Word: w, Val: seen}}, sys.Monotonic()+int64(hangs))
-}
 
 func init() {
 	roles["block"] = func(a *Arena, _ string) {
@@ -35,29 +24,6 @@ func init() {
 		o.Bytes()[0]++
 		say("opened")
 		select {}
-	}
-	roles["alloc"] = func(a *Arena, arg string) { // allocates and frees for ever
-		seed, _ := strconv.ParseUint(arg, 10, 64)
-		rng := rand.New(rand.NewPCG(seed, seed))
-		say("ready")
-		var mine []*Object
-		for {
-			if len(mine) > 8 {
-				i := rng.IntN(len(mine))
-				mine[i].Close()
-				mine[i] = mine[len(mine)-1]
-				mine = mine[:len(mine)-1]
-			}
-			o, err := a.New(testKind, 0, 1<<rng.IntN(18))
-			if err != nil {
-				say(err)
-				return
-			}
-			mine = append(mine, o)
-			if p, err := a.NewParcel([]Ref{mine[rng.IntN(len(mine))].Ref()}, rng.IntN(100)); err == nil {
-				mine = append(mine, p)
-			}
-		}
 	}
 }
 
@@ -117,47 +83,4 @@ func TestAReservedPlaceThatWasWithdrawnCannotBeTaken(t *testing.T) {
 	a.Bury(i)
 	_, err = Attach(a.File(), i)
 	require.ErrorContains(t, err, "gave it up")
-}
-
-func TestKillsAtAnyMomentLeaveTheArenaEmpty(t *testing.T) {
-	a := newArena(t, 64<<20)
-	rng := rand.New(rand.NewPCG(1, 2))
-	kills := 60
-	if testing.Short() {
-		kills = 20
-	}
-	for n := range kills {
-		p, q := start(t, a, "alloc", strconv.Itoa(2*n)), start(t, a, "alloc", strconv.Itoa(2*n+1))
-		require.Equal(t, "ready", p.line(t))
-		require.Equal(t, "ready", q.line(t))
-		for range rng.IntN(200_000) { // a random moment, without a clock
-			_ = a.Epoch().Load()
-		}
-		p.kill(t)
-		q.kill(t)
-		a.Bury(p.self)
-		a.Bury(q.self)
-		awaitEpoch(t, a, func() bool { return vacated(a, p.self) && vacated(a, q.self) })
-		s := a.Stats()
-		require.Zero(t, s.Blocks, "after kill %d", n)
-	}
-	requireAllFree(t, a)
-}
-
-// vacated reports whether the burial is over.
-func vacated(a *Arena, i Incarnation) bool {
-	st := a.slots[i.Slot()].load()
-	return st.gen() != i.Generation() || st.phase() == vacant
-}
-
-// requireAllFree checks that nothing is left but spans of free blocks.
-func requireAllFree(t testing.TB, a *Arena) {
-	t.Helper()
-	for u := range int(a.head.highWater.Load()) {
-		switch p := a.units[u].load().phase(); p {
-		case free, span:
-		default:
-			t.Errorf("unit %d is in phase %d", u, p)
-		}
-	}
 }

@@ -66,7 +66,7 @@ import (
 // whoever reserves it does so after heir was cleared, and everyone who reads word
 // after that reads the cleared heir.
 //
-// This is the protocol of models/mutex.pml with an heir, and was checked as that
+// This is the protocol of docs/models/mutex.pml with an heir, and was checked as that
 // was: three processes, one round each, two kills at any step, and any waiter
 // giving up at any time; without the heir's change of word the check finds the
 // lost wake-up.

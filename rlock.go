@@ -124,13 +124,23 @@ func (h *Holder) TryLock() (bool, error) {
 	return ok, err
 }
 
-// Unlock undoes one Lock; the last one unlocks the lock. ErrNotOwner if the
-// holder does not have it.
+// Unlock undoes one Lock; the last one unlocks the lock. ErrNotLocked if nobody has
+// it, ErrNotOwner if another holder or process has; nothing changes then.
 func (h *Holder) Unlock() error {
 	if err := h.closed(); err != nil {
 		return err
 	}
 	err := h.holder.Unlock()
+	runtime.KeepAlive(h)
+	return err
+}
+
+// With calls f while the holder has the lock. Python: with lock.
+func (h *Holder) With(ctx context.Context, f func() error) error {
+	if err := h.closed(); err != nil {
+		return err
+	}
+	err := h.holder.With(ctx, f)
 	runtime.KeepAlive(h)
 	return err
 }

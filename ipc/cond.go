@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/mpgo/mp/shm"
@@ -73,6 +75,17 @@ type Cond struct {
 	d     Domain
 	gate  *gate
 	edge  edge
+
+	mu      sync.Mutex
+	waiters []*condWaiter // of this process, not notified yet, in the order of their coming
+}
+
+// A condWaiter is one goroutine in Wait. Grants belong to a process; within it
+// they go to those who came first, whoever finds them: otherwise one who notifies
+// and then waits might take the grant of the one it notified.
+type condWaiter struct {
+	notified bool               // guarded by Cond.mu
+	wake     context.CancelFunc // ends the goroutine's stay at the gate
 }
 
 // NewCond is the calling process's view of the condition at s with the lock lock.
@@ -114,20 +127,23 @@ func (c *Cond) Wait(ctx context.Context) error {
 var errStillLocked = errors.New("ipc: condition")
 
 func (c *Cond) enterAndSleep(ctx context.Context) error {
-	if err := c.enlist(); err != nil {
+	ctx, wake := context.WithCancel(ctx)
+	defer wake()
+	w := &condWaiter{wake: wake}
+	if err := c.enlist(w); err != nil {
 		return err
 	}
 	if err := c.lock.Unlock(); err != nil {
-		c.withdraw()
+		c.giveUp(w)
 		return fmt.Errorf("%w: %w", errStillLocked, err)
 	}
 	err := c.gate.wait(ctx, func(announce bool) (done bool, word *atomic.Uint32, seen uint32) {
 		if announce {
 			seen = c.state.notified.expect()
 		}
-		return c.take(announce), &c.state.notified.word, seen
+		return c.take(w, announce), &c.state.notified.word, seen
 	})
-	if err != nil && c.withdraw() {
+	if err != nil && c.giveUp(w) {
 		return err
 	}
 	c.edge.acquire()
@@ -193,9 +209,10 @@ func (c *Cond) owned() error {
 	return ErrNotOwner
 }
 
-// enlist enters one waiter. Grants that a dead process of the slot left go to
-// others.
-func (c *Cond) enlist() error {
+// enlist enters w. Grants that a dead process of the slot left go to others.
+func (c *Cond) enlist(w *condWaiter) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	mine := c.state.waiting.of(c.me)
 	for { // again if a grant came between Load and CompareAndSwap
 		e := mine.Load()
@@ -209,6 +226,7 @@ func (c *Cond) enlist() error {
 		if !mine.CompareAndSwap(e, next) {
 			continue
 		}
+		c.waiters = append(c.waiters, w)
 		if orphaned > 0 && c.grant(int(orphaned)) > 0 {
 			c.state.notified.publish(everybody)
 		}
@@ -216,7 +234,19 @@ func (c *Cond) enlist() error {
 	}
 }
 
-// withdraw takes one waiter out, who was not notified; false if it was after all.
+// giveUp takes w out, and reports whether it had not been notified.
+func (c *Cond) giveUp(w *condWaiter) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w.notified {
+		return false
+	}
+	c.waiters = slices.DeleteFunc(c.waiters, func(other *condWaiter) bool { return other == w })
+	return c.withdraw()
+}
+
+// withdraw takes one waiter of this process out who was not notified; false if all
+// of them were.
 func (c *Cond) withdraw() bool {
 	mine := c.state.waiting.of(c.me)
 	for { // again if a grant came between Load and CompareAndSwap
@@ -262,20 +292,33 @@ func (c *Cond) grantOne(of *atomic.Uint64, n int) int {
 	}
 }
 
-// take uses up one grant of this process; or, if it is announced and so has read
-// the epoch before, one that a dead process did not use.
-func (c *Cond) take(announced bool) bool {
+// take hands out the grants of this process; and, if it is announced and so has
+// read the epoch before, those that dead processes did not use. It reports whether
+// w got one, now or before.
+func (c *Cond) take(w *condWaiter, announced bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.waiters) > 0 && (c.useGrant() || announced && c.inherit()) {
+		first := c.waiters[0]
+		c.waiters = slices.Delete(c.waiters, 0, 1)
+		first.notified = true
+		first.wake()
+	}
+	return w.notified
+}
+
+// useGrant uses up one grant of this process.
+func (c *Cond) useGrant() bool {
 	mine := c.state.waiting.of(c.me)
 	for { // again if the entry changed between Load and CompareAndSwap
 		e := mine.Load()
 		if granted, _ := condSplit(uint32(e)); granted == 0 {
-			break
+			return false
 		}
 		if mine.CompareAndSwap(e, e-condGranted-condWaiting) {
 			return true
 		}
 	}
-	return announced && c.inherit()
 }
 
 // inherit turns a grant of a dead process into one of this process's own going on.

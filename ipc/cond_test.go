@@ -132,7 +132,7 @@ func TestCondNotificationsAreNotLostWithTheDead(t *testing.T) {
 	v, victim := k.view()
 	enlisted := func() {
 		require.NoError(t, v.Mutex().Lock(within(t)))
-		require.NoError(t, v.enlist())
+		require.NoError(t, v.enlist(&condWaiter{wake: func() {}}))
 		require.NoError(t, v.Mutex().Unlock())
 	}
 	enlisted() // waits, and is killed
@@ -157,7 +157,7 @@ func TestCondTheSlotsNextProcessPassesOnGrants(t *testing.T) {
 	a, _ := k.view()
 	b, _ := k.view()
 	v, victim := k.view()
-	require.NoError(t, v.enlist())
+	require.NoError(t, v.enlist(&condWaiter{wake: func() {}}))
 	notify(t, a, 1)
 	got := start(func() error { return waitOnce(within(t), b) })
 	eventually(t, func() bool { return a.Waiting() == 1 })
@@ -165,7 +165,7 @@ func TestCondTheSlotsNextProcessPassesOnGrants(t *testing.T) {
 	heir := &mate{k.w, victim.self + shm.MaxProcesses}
 	next := NewCond(heir, &k.cond, NewMutex(heir, &k.lock))
 	require.NoError(t, next.Mutex().Lock(within(t)))
-	require.NoError(t, next.enlist())
+	require.NoError(t, next.enlist(&condWaiter{wake: func() {}}))
 	require.NoError(t, next.Mutex().Unlock())
 	require.Equal(t, 1, next.Waiting()+int(next.state.waiting.value(heir.self)>>16))
 	if next.state.waiting.value(heir.self)>>16 == 0 {

@@ -110,6 +110,9 @@ func (c *cells) take() (Taken, error) {
 		}
 		switch err := c.cannotTake(pos, cell, state, free); {
 		case err == errVacant && drained:
+			if c.puts.awaited() {
+				c.puts.wakeAll() // the last message's wake-up went to one consumer only
+			}
 			return Taken{}, ErrClosed
 		case err == errVacant && c.closed.Load() != 0:
 			drained = true

@@ -155,11 +155,11 @@ func (s *Semaphore) Release(n int) error {
 	s.edge.release()
 	for { // again if the word changed between Load and CompareAndSwap
 		v := s.state.word.Load()
-		left := int64(v&ownerMask) + int64(n)
-		if left > maxPermits {
+		left := v & ownerMask
+		if n > maxPermits-int(left) {
 			return fmt.Errorf("ipc: releasing %d permits: %w", n, ErrTooMany)
 		}
-		if s.state.word.CompareAndSwap(v, uint32(left)) {
+		if s.state.word.CompareAndSwap(v, left+uint32(n)) {
 			if v&waiters != 0 {
 				futex.Wake(&s.state.word, n)
 			}

@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -48,10 +49,16 @@ var ErrEndTaken = errors.New("another process has this end")
 //	512  reader   20  the reader's streamEnd
 //	640  records      capacity bytes
 //
-// A record begins at a multiple of 8, with a word that has its length in bits
-// 31..0 and its kind in bits 63..32: 0 a message, 1 the rest of the memory is
-// skipped, others reserved. It lies in one piece: if it does not fit before the
-// end of the memory, the rest is skipped.
+// A record begins at a multiple of 16 (so that no 16 bytes that are copied at once
+// lie in two lines, which costs a fifth of the speed):
+//
+//	 0  length    4  of the message
+//	 4  kind      4  0 a message, 1 the rest of the memory is skipped; others for later
+//	 8  reserved  8  for later: the buffer of a long message
+//	16  message      length bytes
+//
+// It lies in one piece: if it does not fit before the end of the memory, the rest
+// is skipped.
 //
 // # Invariants
 //
@@ -145,7 +152,8 @@ const MaxStreamCapacity = 1 << 31
 const (
 	streamMagic  = 0x3153_706d // "mpS1"
 	streamHeader = 640
-	recordHeader = 8
+	recordHeader = 16
+	recordAlign  = 16
 	minStream    = 64
 
 	kindMessage = 0
@@ -158,7 +166,7 @@ type streamGeometry struct {
 }
 
 // StreamSize is the memory of a Stream of capacity bytes; a power of two is made
-// of that. Each record takes 8 bytes more than it has, rounded up to 8.
+// of that. Each record takes 16 bytes more than it has, rounded up to 16.
 func StreamSize(capacity int) (int, error) {
 	if capacity < 1 {
 		return 0, fmt.Errorf("ipc: a stream of %d bytes: the capacity must be at least 1", capacity)
@@ -173,7 +181,7 @@ func streamCapacity(capacity int) uint32 {
 	return 1 << bits.Len32(uint32(max(capacity, minStream)-1))
 }
 
-// InitStream makes an empty stream in mem, which must begin at a multiple of 8
+// InitStream makes an empty stream in mem, which must begin at a multiple of 64
 // and have at least StreamSize bytes.
 func InitStream(mem []byte, capacity int) error { return initStream(mem, capacity, 0) }
 
@@ -225,7 +233,21 @@ func viewStream(mem []byte, capacity uint32) streamMemory {
 }
 
 // recordSize is what a record of n bytes takes.
-func recordSize(n int) uint64 { return recordHeader + (uint64(n)+7)&^7 }
+func recordSize(n int) uint64 {
+	return recordHeader + (uint64(n)+recordAlign-1)&^(recordAlign-1)
+}
+
+// putHeader stores a header as one word, which the compiler would not do with a
+// length of 32 bits. The length is less than that.
+func putHeader(rec []byte, kind uint64, length int) {
+	binary.LittleEndian.PutUint64(rec, kind<<32|uint64(length))
+}
+
+// getHeader loads a header once: it may change if the peer is hostile.
+func getHeader(rec []byte) (length, kind uint64) {
+	word := binary.LittleEndian.Uint64(rec)
+	return word & (1<<32 - 1), word >> 32
+}
 
 func damagedStream(tail, head uint64) error {
 	return fmt.Errorf("ipc: a stream's tail is %#x and its head %#x: %w", tail, head, shm.ErrDamaged)

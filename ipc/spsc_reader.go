@@ -2,7 +2,6 @@ package ipc
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -34,7 +33,7 @@ func OpenReader(d Domain, mem []byte) (*StreamReader, error) {
 	}
 	r.head = m.head.Load()
 	r.tail = r.head // nothing is known of the writer yet
-	if r.head&7 != 0 {
+	if r.head&(recordAlign-1) != 0 {
 		r.handOver()
 		return nil, damagedStream(m.tail.Load(), r.head)
 	}
@@ -88,9 +87,8 @@ func (r *StreamReader) TryTake() ([]byte, error) {
 			}
 		}
 		at := r.head & r.m.mask
-		word := binary.LittleEndian.Uint64(r.m.records[at:]) // loaded once: it may change
-		n, kind := word&(1<<32-1), word>>32
-		most := min(r.tail-r.head, uint64(len(r.m.records))-at) // ≥ 8, as all are multiples of 8
+		n, kind := getHeader(r.m.records[at:])
+		most := min(r.tail-r.head, uint64(len(r.m.records))-at) // ≥ 16, as all are multiples of 16
 		switch {
 		case n > most-recordHeader || kind > kindSkip:
 			return nil, fmt.Errorf("ipc: a record of %d bytes and kind %d where %d are: %w",
@@ -116,7 +114,7 @@ func (r *StreamReader) look() error {
 			return ending
 		}
 	}
-	if tail-r.head > uint64(len(r.m.records)) || tail&7 != 0 {
+	if tail-r.head > uint64(len(r.m.records)) || tail&(recordAlign-1) != 0 {
 		return damagedStream(tail, r.head)
 	}
 	r.m.edges.written.acquire()

@@ -36,7 +36,7 @@ func aStream(t testing.TB, capacity int, pos uint64) (*StreamWriter, *StreamRead
 }
 
 // Where streams begin in tests: at 0, and just before the positions go round.
-var firstPositions = []uint64{0, math.MaxUint64 - 63, math.MaxUint64 - 7}
+var firstPositions = []uint64{0, math.MaxUint64 - 63, math.MaxUint64 - 15}
 
 func readAll(t testing.TB, r *StreamReader) (all []string, err error) {
 	for {
@@ -80,7 +80,7 @@ func TestStreamGivesRecordsInOrder(t *testing.T) {
 }
 
 func TestStreamRecordOfEveryLengthFitsIntoAnEmptyOne(t *testing.T) {
-	w, r, _, _ := aStream(t, 256, math.MaxUint64-7)
+	w, r, _, _ := aStream(t, 256, math.MaxUint64-15)
 	for n := range w.MaxRecord() + 1 {
 		msg := bytes.Repeat([]byte{byte(n)}, n)
 		require.NoError(t, w.TryPut(msg))
@@ -141,7 +141,7 @@ func TestStreamWaitsForRecordsAndForRoom(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, ends(t, put))
 	ctx, cancel := context.WithCancel(t.Context())
-	put = start(func() error { return w.Put(ctx, make([]byte, 24)) })
+	put = start(func() error { return w.Put(ctx, make([]byte, 16)) })
 	blocks(t, put)
 	cancel()
 	require.ErrorIs(t, ends(t, put), context.Canceled)
@@ -197,8 +197,8 @@ func TestStreamEndsAfterTheLastRecord(t *testing.T) {
 		got := start(func() string { b, _ := r.Get(within(t), nil); return string(b) })
 		blocks(t, got)
 		binary.LittleEndian.PutUint64(w.m.records, 3)
-		copy(w.m.records[8:], "abc")
-		w.m.tail.Store(16)
+		copy(w.m.records[16:], "abc")
+		w.m.tail.Store(32)
 		writer.die()
 		require.Equal(t, "abc", ends(t, got))
 	})
@@ -318,7 +318,7 @@ func TestStreamFastPathsDoNotAllocate(t *testing.T) {
 // Two goroutines, over memory that the race detector sees.
 func TestStreamTraffic(t *testing.T) {
 	for _, capacity := range []int{64, 100, 4096} {
-		w, r, _, _ := aStream(t, capacity, math.MaxUint64-7)
+		w, r, _, _ := aStream(t, capacity, math.MaxUint64-15)
 		const n = 3000
 		sent := start(func() error {
 			for i := range n {

@@ -2,7 +2,6 @@ package ipc
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -20,6 +19,7 @@ type StreamWriter struct {
 	m     streamMemory
 	tail  uint64 // as in shared memory
 	limit uint64 // the head last seen + capacity: how far tail may go
+	stop  uint64 // limit, or where the memory ends: how far it may go in one piece
 	most  int    // MaxRecord
 
 	claimed uint64 // tail when Claim gave room, which ends when tail moves
@@ -39,8 +39,8 @@ func OpenWriter(d Domain, mem []byte) (*StreamWriter, error) {
 		return nil, err
 	}
 	w.tail = m.tail.Load()
-	w.limit = w.tail // nothing is known of the reader yet
-	if w.tail&7 != 0 {
+	w.limit, w.stop = w.tail, w.tail // nothing is known of the reader yet
+	if w.tail&(recordAlign-1) != 0 {
 		w.handOver()
 		return nil, damagedStream(w.tail, m.head.Load())
 	}
@@ -60,18 +60,19 @@ func (w *StreamWriter) MaxRecord() int { return w.most }
 // allows, in which each spilled register counts like a line: that, and neither the
 // instructions nor the copying, is what limits a stream.
 func (w *StreamWriter) Put(ctx context.Context, msg []byte) error {
-	if !w.fits(len(msg)) {
+	end := w.tail + recordSize(len(msg))
+	if int64(w.stop-end) < 0 || len(msg) > w.most || w.ended() {
 		return w.putSlow(ctx, msg)
 	}
 	rec := w.m.records[w.tail&w.m.mask:]
-	w.tail += recordSize(len(msg))
-	binary.LittleEndian.PutUint64(rec, kindMessage<<32|uint64(len(msg)))
-	copy(rec[recordHeader:], msg)
+	w.tail = end
+	putHeader(rec, kindMessage, len(msg))
+	copyRecord(rec[recordHeader:], msg)
 	w.m.edges.written.release()
 	if w.unfenced() { // passes ownership of the record to Take
-		storeRelease(w.m.tail, w.tail)
+		storeRelease(w.m.tail, end)
 	} else {
-		w.m.tail.Store(w.tail)
+		w.m.tail.Store(end)
 	}
 	if w.peer.waiting.Load() != 0 {
 		w.ring()
@@ -79,10 +80,15 @@ func (w *StreamWriter) Put(ctx context.Context, msg []byte) error {
 	return nil
 }
 
-// fits reports whether a record of n bytes fits where tail is. Most do.
-func (w *StreamWriter) fits(n int) bool {
-	room := min(uint64(len(w.m.records))-w.tail&w.m.mask, w.limit-w.tail)
-	return uint64(n)+2*recordHeader <= room && n <= w.most && !w.ended()
+// copyRecord is copy, without a call for short ones.
+func copyRecord(dst, src []byte) {
+	for len(src) >= 16 && len(src) <= 256 && len(dst) >= 16 {
+		*(*[16]byte)(dst) = [16]byte(src)
+		dst, src = dst[16:], src[16:]
+	}
+	if len(src) > 0 {
+		copy(dst, src)
+	}
 }
 
 // ended reports whether either end is closed.
@@ -135,6 +141,7 @@ func (w *StreamWriter) TryClaim(n int) ([]byte, error) {
 		}
 	}
 	w.claimed, w.begin, w.room = w.tail, begin, n
+	w.stop = begin + min(uint64(len(w.m.records))-begin&w.m.mask, w.limit-begin)
 	at := begin&w.m.mask + recordHeader
 	return w.m.records[at : at+uint64(n) : at+uint64(n)], nil
 }
@@ -171,10 +178,9 @@ func (w *StreamWriter) Commit(n int) {
 		panic("ipc: Commit of more bytes than were claimed")
 	}
 	if w.begin != w.tail {
-		skip := w.begin - w.tail - recordHeader
-		binary.LittleEndian.PutUint64(w.m.records[w.tail&w.m.mask:], kindSkip<<32|skip)
+		putHeader(w.m.records[w.tail&w.m.mask:], kindSkip, int(w.begin-w.tail-recordHeader))
 	}
-	binary.LittleEndian.PutUint64(w.m.records[w.begin&w.m.mask:], kindMessage<<32|uint64(n))
+	putHeader(w.m.records[w.begin&w.m.mask:], kindMessage, n)
 	w.tail = w.begin + recordSize(n)
 	w.room = -1
 	w.m.edges.written.release()

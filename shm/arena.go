@@ -72,13 +72,16 @@ func found(seg *Segment) (*Arena, error) {
 		return nil, fmt.Errorf("shm: %w", err)
 	}
 	a := view(seg)
+	a.writeHeader(binary.LittleEndian.Uint32(id[:]))
+	return a, a.joinFirst()
+}
+
+func (a *Arena) writeHeader(id uint32) {
 	h := a.head
 	h.version, h.order, h.word = layoutVersion, orderMark, bits.UintSize/8
 	h.size = uint64(a.geo.size)
-	h.id = binary.LittleEndian.Uint32(id[:])
-	a.id = h.id
+	h.id, a.id = id, id
 	h.magic.Store(layoutMagic) // publishes the header; observed by check
-	return a, a.joinFirst()
 }
 
 // Attach maps the arena behind an inherited descriptor, as the process that the

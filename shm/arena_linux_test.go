@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/internal/testkit"
 )
 
 const testKind = KindUser + 100
@@ -209,20 +211,94 @@ func TestWordsOfNoProcessAreNoProofOfDeath(t *testing.T) {
 }
 
 func TestMemoryThatTheMachineHasNotIsAnError(t *testing.T) {
-	a := newArena(t, MaxArena)
-	_, err := a.New(testKind, 0, 900<<30)
-	require.Error(t, err)
-	require.True(t, errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENOSPC), err)
-	require.Zero(t, a.Stats().Units)
+	c := testkit.Start(t, "absurd")
+	require.Equal(t, "true 0", c.Hear())
+	require.NoError(t, c.Wait())
+}
+
+func init() {
+	Scripts["absurd"] = func(p *testkit.Peer) {
+		testkit.DieFirst() // rather than another, if this goes wrong
+		a, err := Create(MaxArena)
+		if err != nil {
+			p.Say(err)
+			return
+		}
+		_, err = a.New(testKind, 0, 900<<30)
+		p.Say(errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENOSPC), a.Stats().Units)
+	}
 }
 
 func BenchmarkNewSmall(b *testing.B) {
 	a := newArena(b, 1<<30)
+	b.ReportAllocs()
 	for b.Loop() {
 		o, err := a.New(testKind, 0, 4)
 		if err != nil {
 			b.Fatal(err)
 		}
 		o.Close()
+	}
+}
+
+func BenchmarkNewRun(b *testing.B) {
+	a := newArena(b, 1<<30)
+	b.ReportAllocs()
+	for b.Loop() {
+		o, err := a.New(testKind, 0, 1<<20)
+		if err != nil {
+			b.Fatal(err)
+		}
+		o.Close()
+	}
+}
+
+func BenchmarkOpenClose(b *testing.B) {
+	a := newArena(b, 1<<30)
+	i, err := a.Reserve()
+	require.NoError(b, err)
+	o, err := fakeIn(a, i).New(testKind, 0, 4) // held elsewhere
+	require.NoError(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		o, err := a.Open(o.Ref(), testKind, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		o.Close()
+	}
+}
+
+func BenchmarkParcel(b *testing.B) { // made, opened and closed, with a block that it lists
+	a := newArena(b, 1<<30)
+	o, err := a.New(testKind, 0, 4)
+	require.NoError(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		p, err := a.NewParcel([]Ref{o.Ref()}, 100)
+		if err != nil {
+			b.Fatal(err)
+		}
+		p.Close()
+	}
+}
+
+// A burial in an arena with 100,000 blocks, of which a tenth is kept by parcels
+// alone.
+func BenchmarkSweep(b *testing.B) {
+	a := newArena(b, 1<<30)
+	for range 80_000 {
+		_, err := a.New(testKind, 0, 4)
+		require.NoError(b, err)
+	}
+	for range 10_000 {
+		o, err := a.New(testKind, 0, 4)
+		require.NoError(b, err)
+		_, err = a.NewParcel([]Ref{o.Ref()}, 4)
+		require.NoError(b, err)
+		o.Close()
+	}
+	for b.Loop() {
+		a.sweep(nil)
 	}
 }

@@ -119,11 +119,11 @@ func (a *Arena) refOf(p place, gen uint32) Ref {
 	return Ref{Arena: a.id, Gen: gen, Off: uint64(p.offset)}
 }
 
-// questions are locks of this process, one for each of a few blocks.
+// questions are locks of this process. Blocks share them; neighbours do not.
 type questions [64]sync.Mutex
 
 func (q *questions) about(p place) *sync.Mutex {
-	return &q[p.offset/headerSize%int64(len(q))]
+	return &q[(p.offset/headerSize+int64(p.unit))%int64(len(q))]
 }
 
 // collect frees the block of this generation if nobody needs it any more. It is

@@ -15,27 +15,31 @@ import (
 )
 
 func init() {
-	worlds["killed"] = func(k string) error { return signalled(k, syscall.SIGKILL) }
-	worlds["stopped"] = func(k string) error { return signalled(k, syscall.SIGSTOP) }
-	roles["undertaker"] = func(a *Arena, arg string) { // buries those with the least names
-		most, _ := strconv.ParseUint(arg, 10, 32)
+	worlds["killed"] = func(k string) error { return atStep(k, die) }
+	worlds["stopped"] = func(k string) error { return atStep(k, stop) }
+	roles["undertaker"] = func(a *Arena, arg string) { // buries all those up to one, and undertakers before it
+		last, _ := strconv.ParseUint(arg, 10, 32)
 		for at := range a.slots {
-			st := a.slots[at].load()
+			s := &a.slots[at]
+			st := s.load()
 			i := makeIncarnation(at, st.gen())
-			if (st.phase() == alive || st.phase() == dead) && i <= Incarnation(most) && i != a.Parent() {
+			if st.phase() < alive || i == a.Parent() {
+				continue
+			}
+			if i <= Incarnation(last) || s.life.Load()&lifeDied != 0 {
 				a.Bury(i)
 			}
 		}
+		a.Bury(Incarnation(last)) // those whose undertakers are declared dead by now
 		say("buried")
 		select {}
 	}
 }
 
-// signalled has this process send itself a signal before its k-th step, from its
-// joining on.
-func signalled(k string, sig syscall.Signal) error {
+// atStep has this process do something before its k-th step, from its joining on.
+func atStep(k string, do func()) error {
 	n, err := strconv.ParseInt(k, 10, 64)
-	at(n, raise(sig))
+	at(n, do)
 	return err
 }
 

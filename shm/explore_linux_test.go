@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/internal/testkit"
 )
 
 // An exploration runs several processes in one: each is an Arena of its own over
@@ -25,7 +27,7 @@ import (
 // for or nothing; and when the dead are buried and the living have let go of
 // everything, the arena is as empty as a new one.
 type exploration struct {
-	t       testing.TB
+	broken  []string
 	rng     *rand.Rand
 	actors  []*actor
 	current *actor
@@ -65,26 +67,53 @@ var (
 )
 
 func TestNoInterleavingAndNoKillBreaksTheArena(t *testing.T) {
-	seg, err := NewSegment(MinArena)
-	require.NoError(t, err)
-	defer func() { _ = seg.Close() }()
-	defer onStep.Store(nil)
-	if *exploreSeed != 0 {
-		explore(t, seg, *exploreSeed)
-		return
-	}
-	begin := time.Now()
-	first := uint64(begin.UnixNano())
-	n := uint64(0)
-	for ; time.Since(begin) < *exploreFor && !t.Failed(); n++ {
-		explore(t, seg, first+n)
-	}
-	t.Logf("%d runs", n)
+	c := testkit.Start(t, "explore")
+	c.Say(*exploreFor, *exploreSeed)
+	result := c.Hear()
+	t.Log(result)
+	require.Contains(t, result, "sound")
+	require.NoError(t, c.Wait())
 }
 
-func explore(t testing.TB, seg *Segment, seed uint64) {
+// The exploration has a process of its own: arenas of other tests would have
+// guardians that come to its points, too.
+func init() {
+	Scripts["explore"] = func(p *testkit.Peer) {
+		var duration string
+		var seed uint64
+		_, _ = fmt.Sscan(p.Hear(), &duration, &seed)
+		d, err := time.ParseDuration(duration)
+		if err != nil {
+			p.Say(err)
+			return
+		}
+		p.Say(exploreAll(d, seed))
+	}
+}
+
+// exploreAll explores for a time, or a certain seed only.
+func exploreAll(d time.Duration, seed uint64) string {
+	seg, err := NewSegment(MinArena)
+	if err != nil {
+		return err.Error()
+	}
+	begin := time.Now()
+	n := uint64(0)
+	for first := uint64(begin.UnixNano()); n == 0 || seed == 0 && time.Since(begin) < d; n++ {
+		s := seed
+		if s == 0 {
+			s = first + n
+		}
+		if found := explore(seg, s); len(found) > 0 {
+			return fmt.Sprintf("with -explore.seed=%d: %q", s, found)
+		}
+	}
+	return fmt.Sprintf("%d runs, all sound", n)
+}
+
+// explore runs one exploration, and returns what broke.
+func explore(seg *Segment, seed uint64) (broken []string) {
 	x := &exploration{
-		t:       t,
 		rng:     rand.New(rand.NewPCG(seed, 0)),
 		yielded: make(chan bool),
 		ids:     make(map[Ref]uint64),
@@ -99,9 +128,11 @@ func explore(t testing.TB, seg *Segment, seed uint64) {
 	x.share()
 	x.run()
 	x.settle()
-	if t.Failed() {
-		t.Logf("again with -explore.seed=%d", seed)
-	}
+	return x.broken
+}
+
+func (x *exploration) breaks(format string, args ...any) {
+	x.broken = append(x.broken, fmt.Sprintf(format, args...))
 }
 
 // actor makes a process out of nothing.
@@ -143,12 +174,9 @@ func (p *actor) cell(i int) *atomic.Uint64 { return At[atomic.Uint64](p.q.Bytes(
 // share gives all of them a queue.
 func (x *exploration) share() {
 	first := x.actors[0]
-	q, err := first.New(testQueue, 0, len(x.cells)*8)
-	require.NoError(x.t, err)
-	first.q = q
+	first.q = must(first.New(testQueue, 0, len(x.cells)*8))
 	for _, p := range x.actors[1:] {
-		p.q, err = p.Open(q.Ref(), testQueue, 0)
-		require.NoError(x.t, err)
+		p.q = must(p.Open(first.q.Ref(), testQueue, 0))
 	}
 }
 
@@ -214,7 +242,7 @@ func (p *actor) check() {
 
 func (p *actor) verify(o *Object) {
 	if got := binary.LittleEndian.Uint64(o.content()); got != p.x.ids[o.Ref()] {
-		p.x.t.Errorf("%v holds %v, which changed from %d to %d", p.self, o.Ref(), p.x.ids[o.Ref()], got)
+		p.x.breaks("%v holds %v, which changed from %d to %d", p.self, o.Ref(), p.x.ids[o.Ref()], got)
 	}
 }
 
@@ -342,7 +370,7 @@ func (p *actor) receive() {
 func (p *actor) unpack(r Ref, consumed func()) {
 	parcel, err := p.Open(r, KindParcel, 0)
 	if err != nil {
-		p.x.t.Errorf("%v cannot open the parcel %v: %v", p.self, r, err)
+		p.x.breaks("%v cannot open the parcel %v: %v", p.self, r, err)
 		consumed()
 		return
 	}
@@ -353,7 +381,7 @@ func (p *actor) unpack(r Ref, consumed func()) {
 			o, err = p.Open(listed, KindParcel, 0)
 		}
 		if err != nil {
-			p.x.t.Errorf("%v cannot open %v that the parcel %v lists: %v", p.self, listed, r, err)
+			p.x.breaks("%v cannot open %v that the parcel %v lists: %v", p.self, listed, r, err)
 			continue
 		}
 		p.verify(o)
@@ -460,9 +488,7 @@ func (x *exploration) settle() {
 		}
 		p.q.Close()
 	}
-	for _, fault := range faults(last.Arena, len(living)) {
-		x.t.Error(fault)
-	}
+	x.broken = append(x.broken, faults(last.Arena, len(living))...)
 }
 
 // faults is what keeps an arena from being as empty as a new one, with so many

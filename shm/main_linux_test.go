@@ -14,6 +14,7 @@ import (
 	"github.com/mpgo/mp/internal/child"
 	"github.com/mpgo/mp/internal/futex"
 	"github.com/mpgo/mp/internal/sys"
+	"github.com/mpgo/mp/internal/testkit"
 )
 
 // roles are what a child of these tests can be. The test binary plays its own
@@ -25,7 +26,11 @@ var worlds = map[string]func(arg string) error{
 	"usual": func(string) error { return nil },
 }
 
+// Scripts are what a second process can be that has no arena.
+var Scripts = map[string]testkit.Script{}
+
 func TestMain(m *testing.M) {
+	testkit.Play(Scripts)
 	if me, ok := child.Adopt(); ok {
 		os.Exit(play(me))
 	}

@@ -3,6 +3,7 @@ package shm_test
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -20,7 +21,7 @@ import (
 const rounds = 100_000
 
 func init() {
-	testkit.Play(map[string]testkit.Script{
+	maps.Copy(shm.Scripts, map[string]testkit.Script{
 		"segment": func(p *testkit.Peer) { // maps the segment of descriptor 3
 			s, err := shm.MapSegment(os.NewFile(3, "segment"))
 			if err != nil {

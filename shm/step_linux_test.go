@@ -3,6 +3,7 @@ package shm
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -196,14 +197,18 @@ func at(k int64, f func()) (taken func() int64) {
 	return n.Load
 }
 
-// raise sends a deadly or stopping signal to this process.
-func raise(sig syscall.Signal) func() {
-	return func() {
-		_ = syscall.Kill(os.Getpid(), sig)
-		if sig == syscall.SIGKILL {
-			select {}
-		}
-	}
+// die and stop are what a process does to itself before a step.
+func die() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {}
+}
+
+// stop returns when somebody else has continued this process.
+func stop() {
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, syscall.SIGCONT)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	<-continued
 }
 
 func init() {
@@ -214,7 +219,7 @@ func init() {
 		do := deeds[strings.ReplaceAll(name, "_", " ")].prepare(a, parseRef(ref))
 		say("ready")
 		hear()
-		taken := at(k, raise(syscall.SIGKILL))
+		taken := at(k, die)
 		do()
 		onStep.Store(nil)
 		say("done", taken())

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"github.com/mpgo/mp/internal/race"
 	"github.com/mpgo/mp/internal/sys"
 )
 
@@ -30,6 +31,7 @@ func Adopt() (self Self, ok bool) {
 	if !ok {
 		return Self{}, false
 	}
+	race.NotAlone()
 	_ = os.Unsetenv(markerName)
 	for _, fd := range []int{arenaFD, lifeFD, crashFD} {
 		sys.CloseOnExec(fd)
@@ -51,8 +53,10 @@ func (s Self) Commands(obey func(verb byte, operand uint64)) {
 	var c [commandSize]byte
 	for {
 		if _, err := io.ReadFull(s.life, c[:]); err != nil {
+			race.Return()
 			return // the end of the file, or no pipe: no parent either way
 		}
+		race.Return()
 		obey(c[0], binary.LittleEndian.Uint64(c[1:]))
 	}
 }

@@ -57,6 +57,8 @@ func Start(spec Spec) (*Process, error) {
 		return nil, err
 	}
 	cmd.ExtraFiles = []*os.File{spec.Arena, theirs, crash}
+	race.NotAlone()
+	race.Leave()
 	if err := fork(cmd); err != nil {
 		_ = ours.Close()
 		_ = crash.Close()
@@ -135,7 +137,10 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Signal sends a signal; os.ErrProcessDone if the child is gone. It never hits
 // another process that got the same pid.
-func (p *Process) Signal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
+func (p *Process) Signal(sig os.Signal) error {
+	race.Leave()
+	return p.cmd.Process.Signal(sig)
+}
 
 // Command sends a command through the child's life pipe.
 func (p *Process) Command(verb byte, operand uint64) error {
@@ -144,6 +149,7 @@ func (p *Process) Command(verb byte, operand uint64) error {
 	if p.life == nil {
 		return os.ErrProcessDone
 	}
+	race.Leave()
 	c := binary.LittleEndian.AppendUint64([]byte{verb}, operand)
 	if _, err := p.life.Write(c); err != nil {
 		if errors.Is(err, syscall.EPIPE) {
@@ -167,6 +173,7 @@ func (p *Process) Wait() (Exit, error) {
 	if errors.As(err, new(*exec.ExitError)) {
 		err = nil
 	}
+	race.Return()
 	exit := p.exit()
 	p.release()
 	return exit, err

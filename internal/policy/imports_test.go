@@ -13,6 +13,7 @@ import (
 // these, with all below them. The most exact entry counts.
 var layers = map[string][]string{
 	"examples":      {".", "ipc", "shm"},
+	"cmd":           {"."},
 	".":             {"ipc", "shm", "internal"},
 	"ipc":           {"shm", "internal"},
 	"shm":           {"internal"},

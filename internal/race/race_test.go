@@ -23,6 +23,7 @@ var (
 		"MapAnnouncedByValue", "MapAnnouncedByLargeValue", "MapUnderSpinLock", "MapCountedDown", "MapCountedDownInArray",
 		"Value", "LargeValue",
 		"ElementUnderMutex", "ElementsUnderUpdate", "NeighbouringElements", "AddAt", "AddAtNextToSet", "ElementsWithoutSize",
+		"ElementThroughAnotherProcess", "ElementThroughAnEnd", "ElementThroughATask",
 	}
 	wrong = []string{
 		"SetAndSet", "SetAndAt", "SetAndAtOfStructs", "SetThroughTwoHandles", "SetUnderTwoMutexes",

@@ -45,6 +45,10 @@ var scenes = map[string]func(){
 	"AddAtNextToSet":       addAtNextToSet,
 	"ElementsWithoutSize":  elementsWithoutSize,
 
+	"ElementThroughAnotherProcess": elementThroughAnotherProcess,
+	"ElementThroughAnEnd":          elementThroughAnEnd,
+	"ElementThroughATask":          elementThroughATask,
+
 	"SetAndSet":              setAndSet,
 	"SetAndAt":               setAndAt,
 	"SetAndAtOfStructs":      setAndAtOfStructs,
@@ -435,6 +439,56 @@ func addAtNextToSet() {
 func elementsWithoutSize() {
 	a := must(mp.NewArray[struct{}](1 << 40))
 	twice(func() { a.Set(1<<39, a.At(1<<38)) })
+}
+
+// What one queue brings goes into the other one, in another process.
+var echo = mp.Register("echo", func(ctx context.Context, q [2]*mp.Queue[int]) (int, error) {
+	n, err := q[0].Get(ctx)
+	if err == nil && q[1] != nil {
+		err = q[1].Put(ctx, n)
+	}
+	return n, err
+})
+
+func elementThroughAnotherProcess() {
+	there, back := must(mp.NewQueue[int](1)), must(mp.NewQueue[int](1))
+	a := must(mp.NewArray[int](1))
+	child := must(echo.Start(ctx, [2]*mp.Queue[int]{there, back}))
+	both(func() {
+		a.Set(0, 1)
+		check(there.Put(ctx, 1))
+	}, func() {
+		must(back.Get(ctx))
+		a.Set(0, 2)
+	})
+	check(child.Wait(ctx))
+}
+
+func elementThroughAnEnd() {
+	there := must(mp.NewQueue[int](1))
+	a := must(mp.NewArray[int](1))
+	child := must(echo.Start(ctx, [2]*mp.Queue[int]{there, nil}))
+	both(func() {
+		a.Set(0, 1)
+		check(there.Put(ctx, 1))
+	}, func() {
+		check(child.Wait(ctx))
+		a.Set(0, 2)
+	})
+}
+
+func elementThroughATask() {
+	pool := must(mp.NewPool(ctx, 1))
+	there := must(mp.NewQueue[int](1))
+	a := must(mp.NewArray[int](1))
+	both(func() {
+		a.Set(0, 1)
+		check(there.Put(ctx, 1))
+	}, func() {
+		must(echo.Call(ctx, pool, [2]*mp.Queue[int]{there, nil}))
+		a.Set(0, 2)
+	})
+	check(pool.Close())
 }
 
 // Wrong.

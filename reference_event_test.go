@@ -63,7 +63,7 @@ func TestReferenceEventSetAndCleared(t *testing.T) {
 		require.NoError(t, s.Event.Set())
 		require.NoError(t, s.Event.Clear())
 		for i, end := range mine {
-			if end != nil && len(end) > 0 {
+			if len(end) > 0 {
 				require.NoError(t, <-end)
 				mine[i] = nil
 				left--

@@ -191,8 +191,7 @@ type ringGeometry struct {
 	capacity uint32
 	stride   uint32
 	inline   uint32
-	attached uint64 // reserved
-	leases   uint64 // reserved
+	_        [2]uint64 // reserved
 }
 
 // A ringWatch is what one side of a Ring looks at and the other seldom writes.

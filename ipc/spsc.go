@@ -259,7 +259,6 @@ type end struct {
 	mine, peer *streamEnd
 	gate       *gate
 	lull       lull
-	records    uint64      // counts records, for lull
 	reached    bool        // by sys.Barrier, when it publishes
 	gone       atomic.Bool // closed or handed over
 }

@@ -66,6 +66,22 @@ func playStreamEcho(s *stage, args []int) {
 	}
 }
 
+func playStreamPing(s *stage, args []int) {
+	size, err := StreamSize(4096)
+	check(err)
+	out, in := s.streamWriter(0), s.streamReader(size)
+	msg, buf := make([]byte, 64), make([]byte, 0, 64)
+	s.awaitCurtain()
+	p := pace{}
+	for range args[0] {
+		check(out.Put(background, msg))
+		_, err := in.Get(background, buf)
+		check(err)
+		p.step()
+	}
+	p.report(s)
+}
+
 // A writer that is killed amid traffic: all that its Puts returned from is read,
 // in order, and then the reader is told.
 func TestStreamWriterKilledAmidTraffic(t *testing.T) {
@@ -145,16 +161,5 @@ func BenchmarkStreamRoundTrip(b *testing.B) {
 	s := newStage(b, 2*size)
 	require.NoError(b, InitStream(s.props, 4096))
 	require.NoError(b, InitStream(s.props[size:], 4096))
-	echo := s.play(b, "streamecho", anIncarnation(1, 1), b.N)
-	out, in := s.streamWriter(0), s.streamReader(size)
-	msg, buf := make([]byte, 64), make([]byte, 0, 64)
-	s.raise(b, echo)
-	b.ResetTimer()
-	for range b.N {
-		_ = out.Put(background, msg)
-		_, err = in.Get(background, buf)
-	}
-	b.StopTimer()
-	require.NoError(b, err)
-	<-echo.gone
+	s.dialogue(b, "streamping", "streamecho")
 }

@@ -14,13 +14,13 @@ const releaseIsCheaper = true
 // storeRelease stores v such that whoever loads it sees what was stored before.
 // Unlike atomic Store it may take effect after loads that follow it.
 //
-// It is not inlined, so that for the compiler anything may happen in it: all
-// earlier stores are in memory by then, and it is done when it returns. The CPU
-// keeps stores in their order (Intel SDM 3A 9.2.2, AMD64 APM 2 7.2), and one
-// aligned word is stored at once. Under the race detector, which would not know of
-// it, it is not used.
-//
-//go:noinline
+// It is a plain store, which Go's memory model gives no order, so it must stand
+// between two atomic operations: the compiler keeps memory operations in their
+// order around those, and all others before the first (publish and Put have
+// unfenced before it and the look at waiting after it). The CPU keeps stores in
+// their order (Intel SDM 3A 9.2.2, AMD64 APM 2 7.2), and one aligned word is stored
+// at once. It is inlined because the return address of a call is a store as well;
+// see Put. Under the race detector, which would not know of it, it is not used.
 func storeRelease(word *atomic.Uint64, v uint64) {
 	// SAFETY: an atomic.Uint64 is one uint64, aligned to 8 bytes.
 	*(*uint64)(unsafe.Pointer(word)) = v

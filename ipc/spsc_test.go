@@ -310,8 +310,8 @@ func TestStreamFastPathsDoNotAllocate(t *testing.T) {
 	w, r, _, _ := aStream(t, 1024, 0)
 	msg, buf := make([]byte, 64), make([]byte, 0, 64)
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
-		_ = w.Put(background, msg)
-		_, _ = r.Get(background, buf)
+		_ = w.Put(context.Background(), msg)
+		_, _ = r.Get(context.Background(), buf)
 	}))
 }
 
@@ -343,7 +343,7 @@ func BenchmarkStreamPutGetAlone(b *testing.B) {
 	w, r, _, _ := aStream(b, 1<<16, 0)
 	msg, buf := make([]byte, 64), make([]byte, 0, 64)
 	for b.Loop() {
-		_ = w.Put(background, msg)
-		_, _ = r.Get(background, buf)
+		_ = w.Put(context.Background(), msg)
+		_, _ = r.Get(context.Background(), buf)
 	}
 }

@@ -82,13 +82,17 @@ func (w *StreamWriter) Put(ctx context.Context, msg []byte) error {
 
 // copyRecord is copy, without a call for short ones.
 func copyRecord(dst, src []byte) {
-	for len(src) >= 16 && len(src) <= 256 && len(dst) >= 16 {
-		*(*[16]byte)(dst) = [16]byte(src)
-		dst, src = dst[16:], src[16:]
+	if n := len(src); n >= 16 && n <= 256 && n <= len(dst) {
+		last := (*[16]byte)(src[n-16:])
+		end := (*[16]byte)(dst[n-16:])
+		for len(src) > 16 && len(dst) > 16 {
+			*(*[16]byte)(dst) = [16]byte(src)
+			dst, src = dst[16:], src[16:]
+		}
+		*end = *last
+		return
 	}
-	if len(src) > 0 {
-		copy(dst, src)
-	}
+	copy(dst, src)
 }
 
 // ended reports whether either end is closed.

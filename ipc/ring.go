@@ -158,11 +158,10 @@ var (
 // # What was tried
 //
 // A ring with tickets, or with a claim in tail and the owner elsewhere, wedges if
-// its claimer is killed before the owner is named. Publishing with a plain store,
-// prefetching the next cell, and a CAS without a Load before it gain nothing
-// here: what a message costs is the way of its cell between two caches. What does
-// gain is to stay away from a cell that the other side is about to write; see
-// lull.
+// its claimer is killed before the owner is named. In a prototype, publishing with
+// a plain store, prefetching the next cell, and a CAS without a Load before it
+// made no difference beyond the noise; to stay away from a cell that the other
+// side is about to write did, see lull.
 type Ring struct {
 	cells atomic.Pointer[cells]
 	d     Domain

@@ -13,8 +13,9 @@ import (
 // Two sides that work at the same cell pass its lines to and fro several times
 // for each message, and whoever looks all the time slows the other down: the
 // faster of two streaming sides always ends there. After a lull it finds many
-// cells to work on, and both run at full speed, far apart. (Measured between two
-// processes: 80 ns a message without lulls, 42 ns with them.)
+// cells to work on, and both run at full speed, far apart. (Measured with a
+// prototype of the ring between two processes: 75 to 85 ns a message with pauses
+// of less than a microsecond, 41 ns with one of some microseconds.)
 //
 // Where each message is answered by one in return a lull would only delay it. So
 // it doubles if more than one position was passed since the last one, and is

@@ -56,6 +56,7 @@ func TestAReachableHandleIsNotCollected(t *testing.T) {
 
 // holds says that it has the cargo, and ends as it is told.
 var holds = Register("test.holds", func(ctx context.Context, in holdArg) (int, error) {
+	defer runtime.KeepAlive(in) // it holds the cargo, used or not
 	if err := in.Ready.Put(ctx, os.Getpid()); err != nil {
 		return 0, err
 	}

@@ -19,6 +19,7 @@ func init() {
 		rng := rand.New(rand.NewPCG(seed, seed))
 		say("ready")
 		var mine []*Object
+		sent := 0
 		for {
 			for len(mine) > 8 {
 				i := rng.IntN(len(mine))
@@ -36,8 +37,9 @@ func init() {
 			if err != nil {
 				continue
 			}
-			if others := a.Processes(); rng.IntN(2) == 0 {
+			if others := a.Processes(); sent < 100 && rng.IntN(2) == 0 {
 				p.Address(others[rng.IntN(len(others))].Incarnation) // nobody will open it
+				sent++
 			}
 			mine = append(mine, p)
 		}

@@ -176,7 +176,7 @@ var wellKnown = []error{
 	ErrClosed, ErrOwnerDied, ErrNotLocked, ErrNotOwner, ErrHealthy, ErrOverRelease, ErrTooMany, ErrTooFew,
 	ErrBrokenBarrier, ErrNotPlain, ErrUnencodable,
 	ErrTooLarge, ErrForeign, ErrFull, ErrEmpty, ErrProcessTableFull, ErrNotInitialized, ErrNotRegistered, ErrWrongBuild,
-	ErrParentDied, ErrPoolClosed, ErrCrashLoop,
+	ErrParentDied, ErrPoolClosed, ErrCrashLoop, ErrNotLeased,
 }
 
 func identities(err error) (known []int, errno int) {

@@ -25,6 +25,9 @@ const (
 	kindSemaphore
 	kindBoundedSemaphore
 	kindBarrier
+	kindSegment
+	kindLeases
+	kindSpares
 )
 
 // A handle is one Go value's share in a shared object, and the part that all

@@ -15,21 +15,35 @@ func pack(a *shm.Arena, b []byte, handles []wire.Handle) (*shm.Object, error) {
 		}
 		refs = append(refs, r)
 	}
-	parcel, err := a.NewParcel(refs, len(b))
-	if full(err) {
-		reclaim()
-		parcel, err = a.NewParcel(refs, len(b))
-	}
+	parcel, payload, err := newParcel(a, refs, len(b))
 	if err != nil {
-		return nil, err
-	}
-	payload, err := parcel.Payload()
-	if err != nil {
-		parcel.Close()
 		return nil, err
 	}
 	copy(payload, b)
 	return parcel, nil
+}
+
+// newParcel makes a parcel with room for n bytes.
+func newParcel(a *shm.Arena, refs []shm.Ref, n int) (*shm.Object, []byte, error) {
+	return newKeeper(a, shm.KindParcel, refs, n)
+}
+
+// newKeeper makes a block that keeps what refs name alive, with room for n bytes.
+func newKeeper(a *shm.Arena, kind shm.Kind, refs []shm.Ref, n int) (*shm.Object, []byte, error) {
+	o, err := a.NewKeeper(kind, 0, refs, n)
+	if full(err) {
+		reclaim()
+		o, err = a.NewKeeper(kind, 0, refs, n)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := o.Payload()
+	if err != nil {
+		o.Close()
+		return nil, nil, err
+	}
+	return o, b, nil
 }
 
 // openParcel opens the parcel whose encoded Ref is given. Its bytes are valid,

@@ -7,29 +7,33 @@ import (
 	"iter"
 	"reflect"
 	"runtime"
-	"sync"
 
 	"github.com/mpgo/mp/internal/wire"
 	"github.com/mpgo/mp/ipc"
 	"github.com/mpgo/mp/shm"
 )
 
-// A Queue is a bounded queue of messages of type T between any number of
-// processes, and of goroutines in each. It may be sent to other processes, in
-// arguments, results and messages, and is the same queue there. It must not be
-// copied.
+// A Queue is a queue of messages of type T between any number of processes, and of
+// goroutines in each. It may be sent to other processes, in arguments, results and
+// messages, and is the same queue there. It must not be copied.
 //
 // A Put that returned nil is committed: no death but its consumer's can lose the
-// message, and no two consumers get it. A process that is killed inside Put or
-// Get holds nobody up. A consumer that dies before Get returned may have had the
-// message or not; then another gets it.
+// message, and no two live consumers have it. A process that is killed inside Put
+// or Get holds nobody up. Who takes messages has the choice:
+//
+//   - Get consumes. A consumer that dies before Get returned may have had the
+//     message or not; then another gets it.
+//   - Receive lends. The message is delivered again if its receiver dies before it
+//     has acknowledged it, or returns it. See Delivery.
+//   - Borrow is Get without the copy, for large slices.
 //
 // Messages are copied: a plain T, or a slice of such, as raw memory, everything
 // else as CBOR. A message that does not fit its cell, or that contains handles,
 // travels in a block of its own, which keeps what it speaks of alive.
 //
-// Python: Queue, which is bounded in the same way, but loses what its feeder
-// thread had not sent, and hangs if a process is killed at the wrong moment.
+// Python: Queue, SimpleQueue, and with Receive and Join JoinableQueue. Those lose
+// what their feeder thread had not sent, and hang if a process is killed at the
+// wrong moment.
 type Queue[T any] struct {
 	handle[*queueView[T], queues[T]]
 }
@@ -46,20 +50,7 @@ func (queues[T]) open(o *shm.Object) (*queueView[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	ring, err := ipc.OpenRing(o.Arena(), o.Bytes())
-	return &queueView[T]{ring, codec}, err
-}
-
-// queueView is what all handles of a process share.
-type queueView[T any] struct {
-	*ipc.Ring
-	codec *wire.Codec[T]
-}
-
-// Close closes this process's view.
-func (v *queueView[T]) Close() error {
-	v.Detach()
-	return nil
+	return openQueue(o, codec)
 }
 
 // DefaultInline is the largest encoded message, in bytes, that lies in the queue
@@ -69,52 +60,142 @@ const DefaultInline = 496
 // A QueueOption changes how a queue works.
 type QueueOption func(*queueOptions)
 
-type queueOptions struct{ inline int }
+type queueOptions struct {
+	inline      int
+	leases      int
+	leasing     bool
+	limit       int
+	limited     bool
+	attempts    int
+	dying       bool
+	deadLetters any // a *Queue[T]
+}
 
 // WithInline sets how many bytes of an encoded message lie in the queue itself.
 func WithInline(n int) QueueOption {
 	return func(o *queueOptions) { o.inline = n }
 }
 
-// NewQueue makes a queue for capacity messages, 1 or more. T may be any type that
-// can be encoded without loss; ErrUnencodable, with the path to the part,
-// otherwise.
+// WithMaxMessage lets Put refuse messages of more than n encoded bytes, with
+// ErrTooLarge.
+func WithMaxMessage(n int) QueueOption {
+	return func(o *queueOptions) { o.limit, o.limited = n, true }
+}
+
+// WithMaxLeases sets how many messages may be received and not yet acknowledged at
+// a time; Receive waits beyond that. The default is the capacity, but between 64
+// and 4096. It costs the size of a cell and 32 bytes for each.
+func WithMaxLeases(n int) QueueOption {
+	return func(o *queueOptions) { o.leases, o.leasing = n, true }
+}
+
+// WithMaxAttempts bounds how often a message is delivered, to those who die with it
+// or return it. One that was delivered n times goes to deadLetters instead, another
+// queue of the same type, from where it can be got. As long as that is full or
+// closed it stays in this one. If the process that moves it is killed while doing
+// so, it may come to deadLetters twice.
+func WithMaxAttempts[T any](n int, deadLetters *Queue[T]) QueueOption {
+	return func(o *queueOptions) { o.attempts, o.dying, o.deadLetters = n, true, deadLetters }
+}
+
+// NewQueue makes a queue for capacity messages; 0 stands for a queue that grows as
+// long as there is memory: then Put never waits, and fails if there is none. T may
+// be any type that can be encoded without loss; ErrUnencodable, with the path to
+// the part, otherwise.
+//
+// Python: Queue(maxsize).
 func NewQueue[T any](capacity int, opts ...QueueOption) (*Queue[T], error) {
 	codec, err := wire.For[T]("message")
 	if err != nil {
 		return nil, fmt.Errorf("mp: NewQueue: %w", err)
 	}
-	if capacity < 1 {
-		return nil, fmt.Errorf("mp: NewQueue: a capacity of %d; it must be at least 1", capacity)
-	}
-	o := queueOptions{inline: queueInline(codec.Fixed())}
+	o := queueOptions{inline: queueInline(codec.Fixed()), leases: defaultLeases(capacity)}
 	for _, set := range opts {
 		set(&o)
 	}
-	n, err := ipc.RingSize(capacity, max(o.inline, leastInline))
-	if err != nil {
-		return nil, fmt.Errorf("mp: NewQueue: %w", err)
+	if o.limited && codec.Fixed() > o.limit {
+		return nil, fmt.Errorf("mp: NewQueue: messages of %d bytes, and none may have more than %d: %w", codec.Fixed(), o.limit, ErrTooLarge)
 	}
-	obj, err := create(queues[T]{}, n)
+	refs, err := o.check(capacity, func(q any) (*shm.Object, error) { return queueObject[T](q) })
 	if err != nil {
-		return nil, err
-	}
-	if err := ipc.InitRing(obj.Bytes(), capacity, max(o.inline, leastInline)); err != nil {
-		obj.Close()
 		return nil, fmt.Errorf("mp: NewQueue: %w", err)
 	}
 	q := new(Queue[T])
-	return q, q.bind(obj)
+	if err := q.make(capacity, o); err != nil {
+		return nil, err
+	}
+	runtime.KeepAlive(o.deadLetters)
+	if err := q.view.setUp(o, refs); err != nil {
+		_ = q.Free()
+		return nil, fmt.Errorf("mp: NewQueue: %w", err)
+	}
+	return q, nil
 }
 
-// In a cell, a message of fixed size lies as it is. Another one has a byte before
-// it that says where it is.
-const (
-	messageHere   = 1
-	messageParcel = 2
+// queueObject is the shared object of a *Queue[T].
+func queueObject[T any](queue any) (*shm.Object, error) {
+	q, ok := queue.(*Queue[T])
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("dead letters go to a queue of the same type: *mp.Queue[%v], not %T", reflect.TypeFor[T](), queue)
+	case q == nil:
+		return nil, errors.New("a limit of attempts needs a queue for the dead letters")
+	case !q.usable():
+		return nil, q.unusable()
+	}
+	return q.obj, nil
+}
 
-	leastInline = 1 + shm.RefSize
-)
+// check refuses what cannot be. It returns what the queue has to keep alive.
+func (o *queueOptions) check(capacity int, object func(queue any) (*shm.Object, error)) ([]shm.Ref, error) {
+	switch {
+	case capacity < 0:
+		return nil, fmt.Errorf("a capacity of %d; it must be at least 1, or 0 for a queue that grows", capacity)
+	case o.inline < 0:
+		return nil, fmt.Errorf("%d bytes inline", o.inline)
+	case o.limited && o.limit < 0:
+		return nil, fmt.Errorf("messages of at most %d bytes", o.limit)
+	case o.leasing && o.leases < 1:
+		return nil, fmt.Errorf("%d leases; there must be at least 1", o.leases)
+	case !o.dying:
+		return nil, nil
+	case o.attempts < 1:
+		return nil, fmt.Errorf("at most %d attempts; there must be at least 1", o.attempts)
+	}
+	dead, err := object(o.deadLetters)
+	if err != nil {
+		return nil, err
+	}
+	return []shm.Ref{dead.Ref()}, nil
+}
+
+// firstSegment is how many messages a queue that grows has room for at first.
+const firstSegment = 64
+
+// make makes the queue's block and binds q to it.
+func (q *Queue[T]) make(capacity int, o queueOptions) error {
+	cells, lay := capacity, ipc.InitRing
+	if capacity == 0 {
+		cells, lay = firstSegment, ipc.InitGrowingRing
+	}
+	inline := max(o.inline, leastInline)
+	n, err := ipc.RingSize(cells, inline)
+	if err != nil {
+		return fmt.Errorf("mp: NewQueue: %w", err)
+	}
+	obj, err := create(queues[T]{}, n)
+	if err != nil {
+		return err
+	}
+	if err := lay(obj.Bytes(), cells, inline); err != nil {
+		obj.Close()
+		return fmt.Errorf("mp: NewQueue: %w", err)
+	}
+	return q.bind(obj)
+}
+
+// defaultLeases is for how many leases a queue's table has room.
+func defaultLeases(capacity int) int { return min(max(capacity, 64), 4096) }
 
 func queueInline(fixed int) int {
 	if fixed >= 0 && fixed <= 64<<10 {
@@ -125,7 +206,7 @@ func queueInline(fixed int) int {
 
 // Put puts v at the end, and waits for a free place until ctx ends. If it returns
 // nil, the message is committed; otherwise it was not put. The error is ErrClosed
-// after Close, ctx's, one of encoding v, or of a lack of shared memory.
+// after Close, ctx's, ErrTooLarge, one of encoding v, or of a lack of shared memory.
 func (q *Queue[T]) Put(ctx context.Context, v T) error {
 	return q.put(v, func() (ipc.Claimed, error) { return q.view.Claim(ctx) })
 }
@@ -140,7 +221,7 @@ func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
 		return q.unusable()
 	}
 	defer runtime.KeepAlive(q)
-	if q.inCell() {
+	if q.view.inCell() {
 		cell, err := claim()
 		if err != nil {
 			return q.wrap("put", err)
@@ -153,62 +234,9 @@ func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
 		cell.Commit(len(b))
 		return nil
 	}
-	return q.putEncoded(v, claim)
-}
-
-// inCell reports whether every message lies in its cell as it is.
-func (q *Queue[T]) inCell() bool {
-	n := q.view.codec.Fixed()
-	return n >= 0 && n <= q.view.Inline()
-}
-
-// buffers are for messages whose size is known only when they are encoded.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
-func (q *Queue[T]) putEncoded(v T, claim func() (ipc.Claimed, error)) error {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	b, err := q.view.codec.Append(append((*buf)[:0], messageHere), v)
-	if err != nil {
+	if err := q.view.putEncoded(v, claim); err != nil {
 		return q.wrap("put", err)
 	}
-	*buf = b
-	if len(b) > q.view.Inline() || q.view.codec.HasHandles() {
-		err = q.putParcel(b[1:], v, claim)
-	} else {
-		var cell ipc.Claimed
-		if cell, err = claim(); err == nil {
-			cell.Commit(copy(cell.Bytes(), b))
-		}
-	}
-	if err != nil {
-		return q.wrap("put", err)
-	}
-	return nil
-}
-
-// putParcel puts a message that lies in a block of its own. Once that belongs to
-// the cell, the queue keeps it, and not this process: from claim to commit, while
-// the message waits, and until its consumer has let go of the cell.
-func (q *Queue[T]) putParcel(b []byte, v T, claim func() (ipc.Claimed, error)) error {
-	var handles []wire.Handle
-	if q.view.codec.HasHandles() {
-		handles = q.view.codec.Handles(v)
-	}
-	parcel, err := pack(q.obj.Arena(), b, handles)
-	runtime.KeepAlive(v)
-	if err != nil {
-		return err
-	}
-	cell, err := claim()
-	if err != nil {
-		parcel.Close()
-		return err
-	}
-	parcel.Enclose(q.obj, cell.Stamp())
-	content, _ := parcel.Ref().AppendBinary(append(cell.Bytes()[:0], messageParcel))
-	parcel.Close() // before anybody gets it: who then lets go of it is the last
-	cell.Commit(len(content))
 	return nil
 }
 
@@ -229,52 +257,12 @@ func (q *Queue[T]) get(take func() (ipc.Taken, error)) (v T, err error) {
 		return v, q.unusable()
 	}
 	defer runtime.KeepAlive(q)
-	cell, err := take()
-	if err != nil {
-		return v, q.wrap("get", err)
-	}
-	b, err := cell.Bytes()
-	if err == nil && !q.inCell() {
-		return q.getEncoded(cell, b)
-	}
+	cell, err := q.view.takeLive(take)
 	if err == nil {
-		v, err = q.view.codec.Decode(b)
-	}
-	cell.Release()
-	if err != nil {
-		err = q.wrap("get", err)
-	}
-	return v, err
-}
-
-func (q *Queue[T]) getEncoded(cell ipc.Taken, b []byte) (v T, err error) {
-	switch {
-	case len(b) > 0 && b[0] == messageHere:
-		v, err = q.view.codec.Decode(b[1:])
-		cell.Release()
-	case len(b) == leastInline && b[0] == messageParcel:
-		v, err = q.getParcel(cell, b[1:])
-	default:
-		cell.Release()
-		err = fmt.Errorf("a message that makes no sense: %w", shm.ErrDamaged)
+		v, err = q.view.consume(cell)
 	}
 	if err != nil {
 		err = q.wrap("get", err)
-	}
-	return v, err
-}
-
-// getParcel decodes a message that lies in a block of its own. The block is let
-// go of after the cell: before, it belongs to the cell, so that another consumer
-// finds it there if this one dies.
-func (q *Queue[T]) getParcel(cell ipc.Taken, ref []byte) (v T, err error) {
-	parcel, b, err := openParcel(q.obj.Arena(), ref)
-	if err == nil {
-		v, err = q.view.codec.Decode(b)
-	}
-	cell.Release()
-	if parcel != nil {
-		parcel.Close()
 	}
 	return v, err
 }
@@ -299,7 +287,8 @@ func (q *Queue[T]) wrap(what string, err error) error {
 	return fmt.Errorf("mp: queue: %s: %w", what, err)
 }
 
-// Len is how many messages are in the queue, at some moment. Python: qsize.
+// Len is how many messages are in the queue, at some moment. Those that are on
+// lease are not counted. Python: qsize.
 func (q *Queue[T]) Len() int {
 	if !q.usable() {
 		return 0
@@ -309,12 +298,24 @@ func (q *Queue[T]) Len() int {
 	return n
 }
 
-// Cap is how many messages the queue can hold.
+// Empty reports whether there was no message at some moment. Python: empty.
+func (q *Queue[T]) Empty() bool { return q.Len() == 0 }
+
+// Full reports whether the queue had no free place at some moment. A queue that
+// grows is never full. Python: full.
+func (q *Queue[T]) Full() bool {
+	n := q.Cap()
+	return n > 0 && q.Len() >= n
+}
+
+// Cap is how many messages the queue can hold, or 0 if it grows.
 func (q *Queue[T]) Cap() int {
 	if !q.usable() {
 		return 0
 	}
-	return q.view.Cap()
+	n := q.view.Cap()
+	runtime.KeepAlive(q)
+	return n
 }
 
 // Close ends the putting side, for all processes: later Puts return ErrClosed,

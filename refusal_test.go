@@ -168,10 +168,16 @@ func TestSizesThatMakeNoSenseAreRefused(t *testing.T) {
 		_, err = NewArray[[1 << 20]int64](n)
 		require.ErrorIs(t, err, ErrTooLarge, n)
 	}
-	for _, n := range []int{0, -1, math.MinInt} {
+	for _, n := range []int{-1, math.MinInt} {
 		_, err := NewQueue[int64](n)
 		require.ErrorContains(t, err, fmt.Sprint(n))
 		require.ErrorContains(t, err, "at least 1")
+		_, err = NewQueue[int64](1, WithInline(n))
+		require.ErrorContains(t, err, "inline")
+		_, err = NewQueue[int64](1, WithMaxLeases(n))
+		require.ErrorContains(t, err, "leases")
+		_, err = NewQueue[int64](1, WithMaxMessage(n))
+		require.Error(t, err)
 	}
 	for _, n := range []int{math.MaxInt, 1 << 31} {
 		_, err := NewQueue[int64](n)
@@ -203,7 +209,7 @@ func TestNothingIsASize(t *testing.T) {
 	require.Equal(t, struct{}{}, v.Load())
 	require.NoError(t, v.Free())
 
-	q, err := NewQueue[struct{}](1, WithInline(-5))
+	q, err := NewQueue[struct{}](1, WithInline(0))
 	require.NoError(t, err)
 	require.NoError(t, q.Put(t.Context(), struct{}{}))
 	require.ErrorIs(t, q.TryPut(struct{}{}), ErrFull)

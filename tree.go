@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"github.com/mpgo/mp/internal/child"
-	"github.com/mpgo/mp/ipc"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -42,10 +41,6 @@ func arena() (*shm.Arena, error) {
 	}
 	tree.arena = a
 	return a, nil
-}
-
-func init() {
-	shm.OnPending(kindQueue, func(a *shm.Arena, mem []byte, stamp uint64) bool { return ipc.Pending(a, mem, stamp) })
 }
 
 // inherit makes a the arena of this process, a child.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"sync/atomic"
 
@@ -52,12 +53,13 @@ var (
 //	  4  capacity  4  cells, 1…MaxRingCapacity
 //	  8  stride    4  bytes from cell to cell, a multiple of 64
 //	 12  inline    4  most bytes of a message, at most stride-16
-//	 16            8  reserved: block with the cells' attached buffers
-//	 24            8  reserved: block with the leases
+//	 16  notes    16  two words for whoever uses the ring; see Note
+//	 32  chained  24  what makes a ring grow; see chain
 //	128  closed    4  written once; read by producers, and by consumers when empty
 //	136  puts     16  doorbell of committed messages: consumers sleep, producers wake
 //	256  scanned   4  death epoch up to which the dead's messages were taken over
 //	264  frees    16  doorbell of freed cells: producers sleep, consumers wake
+//	280  lending  40  messages that are out on lease; see Lease
 //	384  tail      8  hint for producers
 //	512  head      8  hint for consumers
 //	640  cells        capacity × stride; see cellHeader
@@ -88,8 +90,9 @@ var (
 //	inheritance        {l, reading, dead} → {l, reading, me}    CAS, by a consumer
 //
 // tail and head are only hints: tail is at most the first position not yet
-// claimed, and one before it at least; head the same of the first not yet taken.
-// Who finds a hint behind moves it on by one, with a CAS that expects what it read.
+// claimed, and behind it by no more than those who are just claiming have claimed:
+// one position, or a batch; head the same of the first not yet taken. Who finds a
+// hint behind moves it on by one, with a CAS that expects what it read.
 //
 // # Invariants
 //
@@ -97,9 +100,10 @@ var (
 //  2. The state of a cell only grows, in the order of the list above; so a CAS
 //     that succeeds saw the latest state.
 //  3. Positions are claimed in order: {l, i} is claimed only by one that read it
-//     in tail, and tail moves past a position only after it was claimed. So a
-//     vacant position has nothing but vacant positions behind it, and a consumer
-//     that finds head's position vacant may call the ring empty.
+//     in tail, or that has just claimed the one before it; and tail moves past a
+//     position only after it was claimed. So a vacant position has nothing but
+//     vacant positions behind it, and a consumer that finds head's position vacant
+//     may call the ring empty.
 //  4. A cell's next lap begins only after {l+1, vacant}; so whoever finds a state
 //     beyond its position's knows that the position is passed.
 //  5. A ready cell has tail and, once taken, head beyond it or about to be moved
@@ -164,9 +168,12 @@ var (
 // side is about to write did, see lull.
 type Ring struct {
 	cells atomic.Pointer[cells]
+	chain *chain // of a ring that grows, or nil
 	d     Domain
 
 	put, get         *gate
+	lease, join      *gate
+	lender           *lender
 	putLull, getLull lull
 	putEdge          edge // from Commit to Take
 	freeEdge         edge // from Release to Claim
@@ -190,14 +197,23 @@ type ringGeometry struct {
 	capacity uint32
 	stride   uint32
 	inline   uint32
-	_        [2]uint64 // reserved
+	notes    [2]atomic.Uint64
+	chained  chainLink
 }
 
-// A ringWatch is what one side of a Ring looks at and the other seldom writes.
-type ringWatch struct {
-	word atomic.Uint32 // closed, or scanned
-	_    uint32
-	bell doorbell
+// A putWatch is what producers look at, and nobody writes often.
+type putWatch struct {
+	closed atomic.Uint32
+	_      uint32
+	puts   doorbell
+}
+
+// A getWatch is what consumers look at, and nobody writes often.
+type getWatch struct {
+	scanned atomic.Uint32
+	_       uint32
+	frees   doorbell
+	lending lending
 }
 
 // cells are the memory of a Ring as one view sees it: addresses, and the geometry
@@ -208,15 +224,18 @@ type cells struct {
 	epoch *atomic.Uint32
 
 	tail, head *atomic.Uint64
+	notes      *[2]atomic.Uint64
 	closed     *atomic.Uint32
 	scanned    *atomic.Uint32
 	puts       *doorbell
 	frees      *doorbell
+	lending    *lending
 
 	first    cellBase
 	stride   uint64
 	capacity uint64
-	shift    uint // position = lap<<shift | index
+	shift    uint   // position = lap<<shift | index
+	end      uint64 // the first position that these cells do not have
 	inline   uint32
 }
 
@@ -279,7 +298,8 @@ func OpenRing(d Domain, mem []byte) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{d: d, put: newGate(d), get: newGate(d)}
+	r := &Ring{d: d, put: newGate(d), get: newGate(d), lease: newGate(d), join: newGate(d)}
+	r.lender = &lender{d: d, words: c.lending, pass: r.passDead, returned: r.wakeConsumer, wakeJoins: r.wakeJoins}
 	c.ring, c.epoch, c.me = r, d.Epoch(), ownerField(d.Self())
 	r.cells.Store(c)
 	return r, nil
@@ -313,32 +333,50 @@ func checkGeometry(size int, capacity, stride, inline uint32) error {
 }
 
 func newCells(mem []byte, capacity, stride, inline uint32) *cells {
-	put, get := shm.At[ringWatch](mem, 128), shm.At[ringWatch](mem, 256)
+	put, get := shm.At[putWatch](mem, 128), shm.At[getWatch](mem, 256)
 	return &cells{
 		tail:     shm.At[atomic.Uint64](mem, 384),
 		head:     shm.At[atomic.Uint64](mem, 512),
-		closed:   &put.word,
-		puts:     &put.bell,
-		scanned:  &get.word,
-		frees:    &get.bell,
+		notes:    &shm.At[ringGeometry](mem, 0).notes,
+		closed:   &put.closed,
+		puts:     &put.puts,
+		scanned:  &get.scanned,
+		frees:    &get.frees,
+		lending:  &get.lending,
 		first:    newCellBase(mem[ringHeader:]),
 		stride:   uint64(stride),
 		capacity: uint64(capacity),
 		shift:    uint(bits.Len32(capacity - 1)),
+		end:      math.MaxUint64,
 		inline:   inline,
 	}
 }
 
-// Cap is the number of cells.
-func (r *Ring) Cap() int { return int(r.cells.Load().capacity) }
+// Cap is the number of cells, or 0 if the ring grows.
+func (r *Ring) Cap() int {
+	if r.chain != nil {
+		return 0
+	}
+	return int(r.cells.Load().capacity)
+}
 
 // Inline is the size of the largest message.
 func (r *Ring) Inline() int { return int(r.cells.Load().inline) }
 
+// Note is word i, 0 or 1, of two that lie in the ring's memory for those who use
+// it; the ring does not look at them. They are 0 at first.
+func (r *Ring) Note(i int) *atomic.Uint64 { return &r.cells.Load().notes[i] }
+
 // Len is about the number of messages: those that are being put are counted,
 // those that are being read are not. It may be outdated when it returns.
 func (r *Ring) Len() int {
-	c := r.cells.Load()
+	if r.chain != nil {
+		return r.chain.length()
+	}
+	return r.cells.Load().length()
+}
+
+func (c *cells) length() int {
 	head := c.head.Load()
 	tail := c.tail.Load() // after head, so that a moving ring seems longer, not negative
 	n := int64(tail>>c.shift-head>>c.shift)*int64(c.capacity) + int64(tail&c.mask()) - int64(head&c.mask())
@@ -353,6 +391,7 @@ func (r *Ring) Close() error {
 	c.closed.Store(1) // observed by claim and take
 	c.puts.wakeAll()
 	c.frees.wakeAll()
+	c.lending.joins.wakeAll()
 	return nil
 }
 
@@ -365,8 +404,13 @@ func (r *Ring) Closed() bool { return r.cells.Load().closed.Load() != 0 }
 // memory goes away.
 func (r *Ring) Detach() {
 	r.cells.Store(detached)
+	if r.chain != nil {
+		defer r.chain.close() // when nobody waits any more
+	}
 	r.put.close()
 	r.get.close()
+	r.lease.close()
+	r.join.close()
 }
 
 // detached are the cells of views that were ended: those of an empty and closed
@@ -380,7 +424,7 @@ var detached = func() *cells {
 	c := newCells(mem, 1, cellAlign, 0)
 	c.closed.Store(1)
 	c.inline = MaxRingInline // so that Put says ErrClosed, not ErrTooLarge
-	c.ring, c.epoch, c.me = new(Ring), new(atomic.Uint32), ownerField(shm.DeadOwner)
+	c.ring, c.epoch, c.me = &Ring{lender: new(lender)}, new(atomic.Uint32), ownerField(shm.DeadOwner)
 	return c
 }()
 

@@ -11,7 +11,7 @@ import (
 //
 //	0   state    8  see below
 //	8   length   4  of the message; written by the claimer, read by the taker
-//	12  attempt  2  reserved: how often the message was delivered before
+//	12  attempt  2  how often it was taken before; 0 by the claimer, raised by heirs
 //	14  kind     2  reserved: 0 the message is in the cell; others for later: in
 //	                the cell's attached buffer, in a block of its own
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 
 	"github.com/mpgo/mp/shm"
@@ -15,11 +16,15 @@ type Taken struct {
 	cells *cells
 	cell  *cellHeader
 	state uint64 // {lap, reading, me}, which nobody else changes while we live
+	lease *Lease // where it lies if it was received before; then there is no cell
 }
 
 // Bytes is the message where it lies. It may be read, and even written to, until
 // Release. The error is ErrDamaged if the cell has a length that cannot be.
 func (t Taken) Bytes() ([]byte, error) {
+	if t.lease != nil {
+		return t.lease.Bytes()
+	}
 	n := t.cell.length // loaded once: it may change if a peer is hostile
 	if n > t.cells.inline {
 		return nil, fmt.Errorf("ipc: a message of %d bytes in a cell for %d: %w", n, t.cells.inline, shm.ErrDamaged)
@@ -27,11 +32,39 @@ func (t Taken) Bytes() ([]byte, error) {
 	return t.cell.bytes(n), nil
 }
 
+// Attempt is how often the message was taken, this time included. It is more than
+// once if those who had it died, or returned it.
+func (t Taken) Attempt() int {
+	if t.lease != nil {
+		return t.lease.Attempt()
+	}
+	return int(t.cell.attempt) + 1
+}
+
+// OnLease is the lease of a message that was received before and came back. It is
+// what Release acknowledges.
+func (t Taken) OnLease() (Lease, bool) {
+	if t.lease == nil {
+		return Lease{}, false
+	}
+	return *t.lease, true
+}
+
 // Release consumes the message and frees its cell.
 func (t Taken) Release() {
+	if t.lease != nil {
+		_ = t.lease.Ack() // it is ours
+		return
+	}
 	t.vacate()
 	t.cells.frees.wake(1)
+	if t.cells.lending.joins.awaited() {
+		t.cells.ring.wakeJoins()
+	}
 }
+
+// stamp names the position that the message is at.
+func (t Taken) stamp() uint64 { return t.cells.stamp(t.cell, t.state) }
 
 // vacate is Release without the wake-up. This passes ownership of the cell to
 // claim.
@@ -54,7 +87,7 @@ func (r *Ring) Take(ctx context.Context) (Taken, error) {
 	if err := ctx.Err(); err != nil {
 		return Taken{}, err
 	}
-	t, err := r.cells.Load().take()
+	t, err := r.take()
 	if err == ErrEmpty {
 		return r.takeSlow(ctx)
 	}
@@ -62,41 +95,66 @@ func (r *Ring) Take(ctx context.Context) (Taken, error) {
 }
 
 // TryTake is Take, but returns ErrEmpty where Take would wait.
-func (r *Ring) TryTake() (Taken, error) { return r.cells.Load().take() }
+func (r *Ring) TryTake() (Taken, error) { return r.take() }
+
+// take makes one attempt.
+func (r *Ring) take() (Taken, error) {
+	if r.chain != nil {
+		return r.chain.take()
+	}
+	return r.cells.Load().take()
+}
 
 func (r *Ring) takeSlow(ctx context.Context) (t Taken, err error) {
 	cells := r.cells.Load()
 	if r.getLull.pass(cells.head.Load(), 1) {
-		if t, err = cells.take(); err != ErrEmpty {
+		if t, err = r.take(); err != ErrEmpty {
 			return t, err
 		}
 	}
 	v := vigil{bell: cells.puts}
+	var clock alarmClock
 	waitErr := r.get.wait(ctx, func(announce bool) (bool, *atomic.Uint32, uint32) {
 		var rung uint32
 		if announce {
 			rung = v.announce()
 		}
-		t, err = cells.take() // observes publish
+		t, err = r.take() // observes publish
+		if announce && err == ErrEmpty {
+			clock.set(r.lender, r.get.ring)
+		}
 		return err != ErrEmpty, &cells.puts.rung, rung
 	})
 	v.end()
+	clock.stop()
+	cells.passOnAlarm()
 	if waitErr != nil {
 		return Taken{}, waitErr
 	}
 	return t, err
 }
 
-// take makes one attempt at the messages of the dead, then at the one at head.
+// passOnAlarm lets somebody else wait for the returned message that is due next,
+// if there is one: the caller does so no longer.
+func (c *cells) passOnAlarm() {
+	if c.lending.due.Load() != 0 {
+		c.puts.wake(1)
+	}
+}
+
+// take makes one attempt at the messages that came back, then at the one at head.
 func (c *cells) take() (Taken, error) {
-	if epoch := c.epoch.Load(); epoch != c.scanned.Load() { // epoch first
-		if t, ok := c.inherit(epoch); ok {
-			return t, nil
+	if epoch := c.epoch.Load(); epoch != c.scanned.Load() || c.lending.called() { // epoch first
+		if t, ok, err := c.again(epoch); ok || err != nil {
+			return t, err
 		}
 	}
 	drained := false // closed was set before we looked at head
 	for {            // again if others changed the cell, or head was behind
 		pos := c.head.Load()
+		if pos >= c.end {
+			return Taken{}, errPassed
+		}
 		cell := c.at(pos)
 		if cell == nil {
 			return Taken{}, damagedPosition(pos)
@@ -154,43 +212,75 @@ func (c *cells) taken(cell *cellHeader, mine uint64) Taken {
 	if c.puts.awaited() {
 		c.passOnMessage()
 	}
-	return Taken{c, cell, mine}
+	return Taken{cells: c, cell: cell, state: mine}
 }
 
 // passOnMessage wakes another consumer if the message at head is ready as well.
 // Messages may be committed in another order than they are taken: then the
 // consumer that was woken for a later one went back to sleep, and is woken now.
 func (c *cells) passOnMessage() {
-	pos := c.head.Load()
-	if cell := c.at(pos); cell != nil && cell.state.Load() == vacantAt(pos, c.shift)|ready {
+	if c.readyAtHead() {
 		c.puts.wake(1)
 	}
 }
 
+// readyAtHead reports whether there is a message to be taken.
+func (c *cells) readyAtHead() bool {
+	pos := c.head.Load()
+	cell := c.at(pos)
+	return cell != nil && pos < c.end && cell.state.Load() == vacantAt(pos, c.shift)|ready
+}
+
+// again takes one message that had been taken before: of a lease that was returned
+// or whose holder is dead, or of a dead consumer's cell.
+func (c *cells) again(epoch uint32) (Taken, bool, error) {
+	lease, ok, err := c.ring.lender.redeliver()
+	if err != nil {
+		return Taken{}, false, err
+	}
+	if ok {
+		return Taken{cells: c, lease: &lease}, true, nil
+	}
+	if epoch == c.scanned.Load() {
+		return Taken{}, false, nil
+	}
+	return c.inherit(epoch)
+}
+
 // inherit takes one message that a dead consumer has not released, of those who
 // died up to epoch. If there is none, it says so to everybody.
-func (c *cells) inherit(epoch uint32) (Taken, bool) {
+func (c *cells) inherit(epoch uint32) (Taken, bool, error) {
 	scanned := c.scanned.Load()
+	leases, err := c.ring.lender.table()
+	if err != nil {
+		return Taken{}, false, err
+	}
 	for i := range c.touched() {
 		cell := c.first.at(i * c.stride)
 		state := cell.state.Load()
-		if state&phaseMask != reading || !ownerDead(c.ring.d, ownerOf(state)) {
+		owner := ownerOf(state)
+		if state&phaseMask != reading || !ownerDead(c.ring.d, owner) {
 			continue
+		}
+		if leases != nil && c.ring.lender.lent(leases, owner, c.stamp(cell, state)) {
+			return c.again(epoch) // the lease counts, and its taker frees the cell
 		}
 		mine := state&lapMask | c.me | reading
 		if cell.state.CompareAndSwap(state, mine) { // claims the message from the dead
-			return c.taken(cell, mine), true
+			cell.attempt++
+			return c.taken(cell, mine), true, nil
 		}
 	}
 	c.scanned.CompareAndSwap(scanned, epoch) // fails if a later epoch was stored
-	return Taken{}, false
+	return Taken{}, false, nil
 }
 
-// touched is how many cells may have held a message: in lap 0 those before tail,
-// which is beyond every committed message.
+// touched is how many cells may have held a message: in the first lap those before
+// tail, which is beyond every committed message.
 func (c *cells) touched() uint64 {
-	if tail := c.tail.Load(); tail>>c.shift == 0 {
-		return min(tail, c.capacity)
+	tail := c.tail.Load()
+	if inFirstLap := tail>>c.shift == 0 || c.end != math.MaxUint64; !inFirstLap || tail >= c.end {
+		return c.capacity
 	}
-	return c.capacity
+	return min(tail&c.mask(), c.capacity)
 }

@@ -40,6 +40,9 @@ func (c Claimed) Abort() {
 	c.cell.state.Store(passed(c.state))
 	c.cells.puts.wake(1) // who waits for this position goes on to the next
 	c.cells.frees.wake(1)
+	if c.cells.lending.joins.awaited() {
+		c.cells.ring.wakeJoins()
+	}
 }
 
 // Claim gives the caller the next free cell, and waits for one if need be.
@@ -48,7 +51,7 @@ func (r *Ring) Claim(ctx context.Context) (Claimed, error) {
 	if err := ctx.Err(); err != nil {
 		return Claimed{}, err
 	}
-	c, err := r.cells.Load().claim()
+	c, err := r.claim()
 	if err == ErrFull {
 		return r.claimSlow(ctx)
 	}
@@ -56,7 +59,15 @@ func (r *Ring) Claim(ctx context.Context) (Claimed, error) {
 }
 
 // TryClaim is Claim, but returns ErrFull where Claim would wait.
-func (r *Ring) TryClaim() (Claimed, error) { return r.cells.Load().claim() }
+func (r *Ring) TryClaim() (Claimed, error) { return r.claim() }
+
+// claim makes one attempt.
+func (r *Ring) claim() (Claimed, error) {
+	if r.chain != nil {
+		return r.chain.claim()
+	}
+	return r.cells.Load().claim()
+}
 
 func (r *Ring) claimSlow(ctx context.Context) (c Claimed, err error) {
 	cells := r.cells.Load()
@@ -88,6 +99,9 @@ func (c *cells) claim() (Claimed, error) {
 			return Claimed{}, ErrClosed
 		}
 		pos := c.tail.Load()
+		if pos >= c.end {
+			return Claimed{}, errPassed
+		}
 		cell := c.at(pos)
 		if cell == nil {
 			return Claimed{}, damagedPosition(pos)
@@ -138,15 +152,25 @@ func (c *cells) cannotClaim(pos uint64, cell *cellHeader, state, free uint64) er
 	return ErrFull
 }
 
-// help moves a hint past pos, whose cell is so far ahead. A hint is one position
-// behind at most, and its cell at most one lap ahead: nobody can have claimed a
-// later position without having read it in the hint.
+// help moves a hint past pos, whose cell is so far ahead. That is at most one lap:
+// nobody can have claimed a position of the next lap without having read that lap in
+// the hint.
 func (c *cells) help(hint *atomic.Uint64, pos uint64, ahead int64) error {
 	if ahead > lapUnit && hint.Load() == pos {
 		return damagedPosition(pos)
 	}
 	hint.CompareAndSwap(pos, c.next(pos))
 	return nil
+}
+
+// moveOn moves a hint to pos, unless others have moved it there or beyond.
+func moveOn(hint *atomic.Uint64, pos uint64) {
+	for { // again if somebody helped
+		at := hint.Load()
+		if int64(pos-at) <= 0 || hint.CompareAndSwap(at, pos) {
+			return
+		}
+	}
 }
 
 // astray reports whether tail is so far from pos that the state which was found

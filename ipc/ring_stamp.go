@@ -1,5 +1,7 @@
 package ipc
 
+import "github.com/mpgo/mp/shm"
+
 // A stamp names one position of a ring for those who keep something that belongs
 // to the message there: the cell's index in the low 32 bits, the position's lap,
 // as the cell's state has it, in the high 31.
@@ -10,18 +12,45 @@ package ipc
 const stampIndex = 1<<32 - 1
 
 // Stamp names the claimed position.
-func (c Claimed) Stamp() uint64 {
-	return c.state>>lapShift<<32 | c.cells.first.offset(c.cell)/c.cells.stride
+func (c Claimed) Stamp() uint64 { return c.cells.stamp(c.cell, c.state) }
+
+// stamp names the position at which a cell has this state.
+func (c *cells) stamp(cell *cellHeader, state uint64) uint64 {
+	return state>>lapShift<<32 | c.first.offset(cell)/c.stride
+}
+
+// Names are the words by which the users of the ring in mem find what else belongs
+// to it: that of SetLeaseTable, and the two Notes. mem is not trusted to be a ring.
+func Names(mem []byte) (leases uint64, notes [2]uint64) {
+	c, err := openCells(mem)
+	if err != nil {
+		return 0, notes
+	}
+	return c.lending.table.Load(), [2]uint64{c.notes[0].Load(), c.notes[1].Load()}
 }
 
 // Pending reports whether the position of the ring in mem that stamp names may
 // still come to be consumed: its message is being written by a live process, is
-// ready, or is being read. mem is not trusted to be a ring.
-func Pending(d Domain, mem []byte, stamp uint64) bool {
+// ready, is being read, or is out on a lease. peek finds the memory of the lease
+// table, and of segments, by their names, or nil. No memory is trusted.
+func Pending(d Domain, mem []byte, peek func(name uint64) []byte, stamp uint64) bool {
 	c, err := openCells(mem)
 	if err != nil {
 		return false
 	}
+	found := c.pending(d, stamp)
+	eachInChain(mem, peek, func(_ uint64, segment []byte) bool {
+		own, err := openCells(segment)
+		found = found || err == nil && own.pending(d, stamp)
+		return !found
+	})
+	if table := c.lending.table.Load(); !found && table != 0 { // in this order: see Lease
+		return lentFrom(peek(table), stamp)
+	}
+	return found
+}
+
+func (c *cells) pending(d Domain, stamp uint64) bool {
 	cell := c.atIndex(stamp & stampIndex)
 	if cell == nil {
 		return false
@@ -37,4 +66,18 @@ func Pending(d Domain, mem []byte, stamp uint64) bool {
 		return true
 	}
 	return false
+}
+
+// passDead passes the position that stamp names if a dead process still has it.
+func (r *Ring) passDead(stamp uint64, owner shm.Incarnation) { r.cells.Load().passDead(stamp, owner) }
+
+func (c *cells) passDead(stamp uint64, owner shm.Incarnation) {
+	cell := c.atIndex(stamp & stampIndex)
+	if cell == nil {
+		return
+	}
+	state := stamp>>32<<lapShift | ownerField(owner) | reading
+	if cell.state.CompareAndSwap(state, passed(state)) {
+		c.frees.wake(1)
+	}
 }

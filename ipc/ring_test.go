@@ -527,7 +527,7 @@ func takeSteps() []ringStep {
 		if !cell.state.CompareAndSwap(free|ready, free|c.me|reading) {
 			panic("not ready")
 		}
-		return Taken{c, cell, free | c.me | reading}
+		return Taken{cells: c, cell: cell, state: free | c.me | reading}
 	}
 	advance := func(t Taken) Taken {
 		pos := t.cells.head.Load()

@@ -33,6 +33,14 @@ func (h *cellHeader) bytes(n uint32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(h), cellHeaderSize)), n)
 }
 
+// Aligned is the part of mem that can hold a ring or a stream.
+func Aligned(mem []byte) []byte {
+	if len(mem) < cellAlign {
+		return nil
+	}
+	return alignTo(mem, cellAlign)
+}
+
 // alignTo is the part of mem that begins at a multiple of n.
 func alignTo(mem []byte, n uintptr) []byte {
 	// SAFETY: the address is only looked at.
@@ -43,7 +51,13 @@ func alignTo(mem []byte, n uintptr) []byte {
 // Sizes and offsets that other processes rely on.
 const (
 	_ = -(unsafe.Sizeof(cellHeader{}) ^ cellHeaderSize)
-	_ = -(unsafe.Sizeof(ringWatch{}) ^ 24)
-	_ = -(unsafe.Offsetof(ringWatch{}.bell) ^ 8)
-	_ = -(unsafe.Sizeof(ringGeometry{}) ^ 32)
+	_ = -(unsafe.Offsetof(putWatch{}.puts) ^ 8)
+	_ = -(unsafe.Offsetof(getWatch{}.frees) ^ 8)
+	_ = -(unsafe.Offsetof(getWatch{}.lending) ^ 24)
+	_ = -(unsafe.Sizeof(getWatch{}) ^ 64)
+	_ = -(unsafe.Sizeof(ringGeometry{}) ^ 56)
+	_ = -(unsafe.Offsetof(ringGeometry{}.chained) ^ 32)
+	_ = -(unsafe.Offsetof(ringGeometry{}.notes) ^ 16)
+	_ = -(unsafe.Sizeof(leaseHeader{}) ^ leaseHeaderSize)
+	_ = -(unsafe.Sizeof(leaseGeometry{}) ^ 20)
 )

@@ -199,7 +199,7 @@ type anchor uint64
 
 // anchorAt is the block r as an anchor. No block lies so near the arena's start
 // that it could be taken for a process.
-func anchorAt(r Ref) anchor { return anchor(r.Off/headerSize<<generationBits | uint64(r.Gen)) }
+func anchorAt(r Ref) anchor { return anchor(r.Word()) }
 
 func (k anchor) isProcess() bool      { return k < 1<<31 }
 func (k anchor) process() Incarnation { return Incarnation(k) }

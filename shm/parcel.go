@@ -31,6 +31,10 @@ import (
 // That costs something only for blocks that were ever carried (flagCarried), and
 // no count can be wrong after a kill.
 const (
+	// KeeperHeader is where in the block of a keeper that keeps nothing its Payload
+	// begins.
+	KeeperHeader = parcelHeader
+
 	parcelHeader = 24
 
 	// KindParcel is the kind of all parcels.
@@ -95,16 +99,59 @@ func (a *Arena) markCarried(r Ref) error {
 // Payload is the bytes of a parcel or another keeper, valid while the Object is
 // held.
 func (o *Object) Payload() ([]byte, error) {
-	b := o.Bytes()
-	count, ok := parcelCount(b)
+	if b, ok := payload(o.Bytes()); ok {
+		return b, nil
+	}
+	return nil, fmt.Errorf("shm: %v is no parcel, or shorter than it says: %w", o.ref, ErrDamaged)
+}
+
+// payload is the payload of a keeper with these bytes.
+func payload(keeper []byte) ([]byte, bool) {
+	count, ok := parcelCount(keeper)
 	if !ok {
-		return nil, fmt.Errorf("shm: %v is no parcel: %w", o.ref, ErrDamaged)
+		return nil, false
 	}
-	b = b[parcelHeader+count*RefSize:]
-	if n := binary.LittleEndian.Uint64(o.Bytes()[8:]); n <= uint64(len(b)) {
-		return b[:n:n], nil
+	room := keeper[parcelHeader+count*RefSize:]
+	n := binary.LittleEndian.Uint64(keeper[8:])
+	if n > uint64(len(room)) {
+		return nil, false
 	}
-	return nil, fmt.Errorf("shm: parcel %v is shorter than it says: %w", o.ref, ErrDamaged)
+	return room[:n:n], true
+}
+
+// Room is how long the payload of a parcel can be made by Refill, or -1 if its
+// memory is not to be used again: it keeps other blocks alive.
+func (o *Object) Room() int {
+	if count, ok := parcelCount(o.Bytes()); !ok || count > 0 {
+		return -1
+	}
+	return len(o.Bytes()) - parcelHeader
+}
+
+// Refill makes an opened parcel one of n bytes of payload that this process has
+// yet to write. Nobody else may hold it.
+func (o *Object) Refill(n int) error {
+	if n < 0 || n > o.Room() {
+		return fmt.Errorf("shm: %d bytes in a parcel with room for %d: %w", n, o.Room(), ErrTooLarge)
+	}
+	binary.LittleEndian.PutUint32(o.Bytes()[4:], uint32(o.arena.self))
+	binary.LittleEndian.PutUint64(o.Bytes()[8:], uint64(n))
+	return nil
+}
+
+// Peek is the payload of the parcel or other keeper that r names, if it is in use
+// now, or nil. It is not held by that, so it may end and change at any time: it is
+// for those who ask, in OnPending, what its words are.
+func (a *Arena) Peek(r Ref) []byte {
+	p, ok := a.at(r.Off)
+	if !ok || r.Arena != a.id || !p.head.load().usable(r.Gen) {
+		return nil
+	}
+	b, ok := payload(a.memory(p))
+	if !ok {
+		return nil
+	}
+	return b
 }
 
 // parcelCount is how many Refs the parcel lists, checked against its size.

@@ -40,3 +40,12 @@ func (r *Ref) UnmarshalBinary(b []byte) error {
 
 // String is "arena:offset.generation".
 func (r Ref) String() string { return fmt.Sprintf("%08x:%#x.%d", r.Arena, r.Off, r.Gen) }
+
+// Word is r without its arena, in 64 bits: for a shared word that names a block. It
+// is never 0.
+func (r Ref) Word() uint64 { return r.Off/headerSize<<generationBits | uint64(r.Gen) }
+
+// RefOf is the Ref in this arena whose Word is given.
+func (a *Arena) RefOf(word uint64) Ref {
+	return Ref{Arena: a.id, Gen: uint32(word) & maxBlockGen, Off: word >> generationBits * headerSize}
+}

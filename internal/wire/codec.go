@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"sync"
@@ -81,6 +82,64 @@ func (c *Codec[T]) Fixed() int {
 		return c.size
 	}
 	return -1
+}
+
+// Length is how many bytes Append appends for v, or -1 if only that can tell.
+func (c *Codec[T]) Length(v T) int {
+	switch c.form {
+	case formPlain:
+		return c.size
+	case formString:
+		return len(*asString(&v))
+	case formSlice:
+		if s := *asBytes(&v); s != nil {
+			return c.Size(len(s))
+		}
+		return 0
+	}
+	return -1
+}
+
+// Size is the length of an encoded T of n elements, if T is a slice of plain ones,
+// else -1.
+func (c *Codec[T]) Size(n int) int {
+	if c.form != formSlice || n > (math.MaxInt-1)/c.size {
+		return -1
+	}
+	return n*c.size + 1
+}
+
+// Lay makes room, of Size(n) bytes, an encoded T of n elements, and returns a T
+// that lies there. Its elements are what is there, which must have been written by
+// a Codec[T], or be zero, if not every value of its memory is one of an element.
+func (c *Codec[T]) Lay(room []byte, n int) (T, error) {
+	var none T
+	if len(room) != c.Size(n) {
+		return none, fmt.Errorf("%d bytes for %d elements of %v", len(room), n, c.typ)
+	}
+	room[len(room)-1] = sliceEnd
+	if c.bools != nil {
+		clear(room[:len(room)-1])
+	}
+	return c.Alias(room)
+}
+
+// Alias is Decode without a copy: if T is a slice of plain elements, and src is
+// aligned for them, the result lies in src.
+func (c *Codec[T]) Alias(src []byte) (T, error) {
+	if c.form != formSlice || len(src) == 0 || !aligned(src, c.typ.Elem().Align()) {
+		return c.Decode(src)
+	}
+	var v, none T
+	body, err := c.body(src)
+	if err != nil {
+		return none, err
+	}
+	if c.bools != nil && !every(body, c.size, c.bools) {
+		return none, malformed(c.typ, "a bool that is neither true nor false")
+	}
+	*asBytes(&v) = elements(body, len(body)/c.size)
+	return v, nil
 }
 
 // HasHandles reports whether a T can contain handles, so that Handles has to be
@@ -175,9 +234,9 @@ func (c *Codec[T]) decodeSlice(src []byte) (T, error) {
 	if len(src) == 0 {
 		return v, nil
 	}
-	body := src[:len(src)-1]
-	if src[len(body)] != sliceEnd || len(body)%c.size != 0 {
-		return none, malformed(c.typ, "%d bytes, not elements of %d bytes and the byte %02x", len(src), c.size, sliceEnd)
+	body, err := c.body(src)
+	if err != nil {
+		return none, err
 	}
 	if n := len(body) / c.size; c.size == 1 {
 		*asBytes(&v) = bytes.Clone(body) // without clearing the memory first
@@ -189,6 +248,15 @@ func (c *Codec[T]) decodeSlice(src []byte) (T, error) {
 		return none, malformed(c.typ, "a bool that is neither true nor false")
 	}
 	return v, nil
+}
+
+// body is the elements of an encoded slice that is not nil.
+func (c *Codec[T]) body(src []byte) ([]byte, error) {
+	n := len(src) - 1
+	if src[n] != sliceEnd || n%c.size != 0 {
+		return nil, malformed(c.typ, "%d bytes, not elements of %d bytes and the byte %02x", len(src), c.size, sliceEnd)
+	}
+	return src[:n:n], nil
 }
 
 func (c *Codec[T]) decodeCBOR(src []byte) (T, error) {

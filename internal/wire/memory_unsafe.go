@@ -24,3 +24,17 @@ func memory(s []byte, size int) []byte {
 	// because they exist. The result keeps them reachable.
 	return unsafe.Slice(unsafe.SliceData(s), len(s)*size)
 }
+
+// elements views memory as the slice of n elements of some type, as asBytes does.
+func elements(b []byte, n int) []byte {
+	// SAFETY: b has n elements of at least one byte, so n bytes; the result is only
+	// stored in a slice of those elements, by asBytes, whose length and capacity are
+	// in elements.
+	return unsafe.Slice(unsafe.SliceData(b), n)
+}
+
+// aligned reports whether b begins at a multiple of n.
+func aligned(b []byte, n int) bool {
+	// SAFETY: the address is only looked at.
+	return uintptr(unsafe.Pointer(unsafe.SliceData(b)))%uintptr(n) == 0
+}

@@ -1,0 +1,243 @@
+package mp
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/mpgo/mp/ipc"
+	"github.com/mpgo/mp/shm"
+)
+
+// A Delivery is a message on lease: its receiver has it, and nobody else, until it
+// says what became of it. Ack consumes the message; Nack returns it, to be
+// delivered again, perhaps to somebody else. If the receiver's process dies before,
+// the message is delivered again.
+//
+// A lease may last as long as it likes and holds up nobody. One that is forgotten
+// lasts as long as its process.
+//
+// Python: JoinableQueue, where get and task_done enclose the work; but what a killed
+// consumer had is lost there, and join waits for it for ever.
+type Delivery[T any] struct {
+	Value T
+
+	// Attempt is how often the message was delivered, this time included.
+	Attempt int
+
+	lease  ipc.Lease
+	queue  *shm.Object // what this delivery keeps alive, as a handle does
+	parcel *shm.Object // where a long message lies, or nil
+	spare  func(*shm.Object)
+	done   atomic.Bool
+}
+
+// ErrNotLeased: the message was acknowledged or returned before. Python:
+// ValueError, "task_done() called too many times".
+var ErrNotLeased = ipc.ErrNotLeased
+
+// Receive takes the first message on lease, and waits for one until ctx ends; also
+// for somebody's Ack, if as many messages are on lease as may be. The error is
+// ErrClosed when the queue is closed and empty and nobody else has a message on
+// lease, which might come back; ctx's; or one of decoding: then the message is
+// consumed, and reported once.
+func (q *Queue[T]) Receive(ctx context.Context) (*Delivery[T], error) {
+	return q.receive(func() (ipc.Lease, error) { return q.view.Receive(ctx) })
+}
+
+// TryReceive is Receive, but returns ErrEmpty where Receive would wait.
+func (q *Queue[T]) TryReceive() (*Delivery[T], error) {
+	return q.receive(func() (ipc.Lease, error) { return q.view.TryReceive() })
+}
+
+func (q *Queue[T]) receive(receive func() (ipc.Lease, error)) (*Delivery[T], error) {
+	if !q.usable() {
+		return nil, q.unusable()
+	}
+	defer runtime.KeepAlive(q)
+	d, err := q.view.deliver(receive)
+	if err != nil {
+		return nil, q.wrap("receive", err)
+	}
+	return d, nil
+}
+
+// deliver makes a Delivery of the first message that may still be delivered.
+func (v *queueView[T]) deliver(receive func() (ipc.Lease, error)) (*Delivery[T], error) {
+	if !v.HasLeases() {
+		if err := v.layLeases(defaultLeases(v.Cap()), 0, nil); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		lease, err := receive()
+		if err != nil {
+			return nil, err
+		}
+		if lease.Exhausted() {
+			if err := v.giveUp(lease); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		return v.delivery(lease)
+	}
+}
+
+func (v *queueView[T]) delivery(lease ipc.Lease) (*Delivery[T], error) {
+	m, parcel, err := v.readLease(lease)
+	if err != nil {
+		return nil, errors.Join(err, v.drop(lease, parcel))
+	}
+	v.obj.Hold()
+	return &Delivery[T]{
+		Value: m, Attempt: lease.Attempt(),
+		lease: lease, queue: v.obj, parcel: parcel, spare: v.letGo,
+	}, nil
+}
+
+func (v *queueView[T]) readLease(lease ipc.Lease) (m T, parcel *shm.Object, err error) {
+	b, err := lease.Bytes()
+	if err != nil {
+		return m, nil, err
+	}
+	return v.read(b)
+}
+
+// drop consumes the message of a lease.
+func (v *queueView[T]) drop(lease ipc.Lease, parcel *shm.Object) error {
+	err := lease.Ack()
+	v.letGo(parcel)
+	return err
+}
+
+// Ack consumes the message. The error is ErrNotLeased if it was acknowledged or
+// returned before. Python: task_done.
+func (d *Delivery[T]) Ack() error {
+	return d.end(d.lease.Ack, d.spare)
+}
+
+// Nack returns the message, to be delivered again when the delay is over. The error
+// is ErrNotLeased if it was acknowledged or returned before.
+func (d *Delivery[T]) Nack(delay time.Duration) error {
+	return d.end(func() error { return d.lease.Nack(delay) }, (*shm.Object).Close)
+}
+
+func (d *Delivery[T]) end(how func() error, parcel func(*shm.Object)) error {
+	if d.done.Swap(true) {
+		return ErrNotLeased
+	}
+	err := how()
+	if d.parcel != nil {
+		parcel(d.parcel)
+	}
+	d.queue.Close()
+	return err
+}
+
+// Join waits until every message that was put has been dealt with: got, or received
+// and acknowledged. The error is ctx's, or ErrClosed if the handle is freed.
+//
+// Python: JoinableQueue.join.
+func (q *Queue[T]) Join(ctx context.Context) error {
+	if !q.usable() {
+		return q.unusable()
+	}
+	defer runtime.KeepAlive(q)
+	if err := q.view.Join(ctx); err != nil {
+		return q.wrap("join", err)
+	}
+	return nil
+}
+
+// layLeases gives the queue a lease table, unless another process has done so.
+func (v *queueView[T]) layLeases(count, attempts int, kept []shm.Ref) error {
+	n, err := ipc.LeaseTableSize(count, v.Inline())
+	if err != nil {
+		return err
+	}
+	o, mem, err := annex(v.obj, kindLeases, kept, n)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	if err := ipc.InitLeases(mem, count, v.Inline(), attempts); err != nil {
+		return err
+	}
+	v.SetLeaseTable(o.Ref().Word())
+	return nil
+}
+
+// openLeases finds the memory of the lease table.
+func (v *queueView[T]) openLeases(name uint64) ([]byte, error) {
+	o, mem, err := openAnnex(v.obj, kindLeases, name)
+	if err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.leases = o
+	return mem, nil
+}
+
+// retryDeadLetter is how long a dead letter stays in its queue if the other one has
+// no room for it.
+const retryDeadLetter = 100 * time.Millisecond
+
+// giveUp moves a message that was delivered too often to the queue of dead letters.
+// The error is one of decoding it: then it is consumed.
+func (v *queueView[T]) giveUp(lease ipc.Lease) error {
+	m, parcel, err := v.readLease(lease)
+	if err != nil {
+		return errors.Join(err, v.drop(lease, parcel))
+	}
+	dead, err := v.deadLetters()
+	if err == nil {
+		err = dead.TryPut(m)
+	}
+	if err == nil {
+		return v.drop(lease, parcel)
+	}
+	if parcel != nil {
+		parcel.Close()
+	}
+	return lease.Nack(retryDeadLetter)
+}
+
+// deadLetters is the queue that the lease table keeps.
+func (v *queueView[T]) deadLetters() (*Queue[T], error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.dead != nil {
+		return v.dead, nil
+	}
+	kept := v.leases.Kept()
+	if len(kept) != 1 {
+		return nil, shm.ErrDamaged
+	}
+	q := new(Queue[T])
+	if err := q.open(kept[0]); err != nil {
+		return nil, err
+	}
+	v.dead = q
+	return q, nil
+}
+
+// takeLive takes a message that may still be delivered.
+func (v *queueView[T]) takeLive(take func() (ipc.Taken, error)) (ipc.Taken, error) {
+	for {
+		cell, err := take()
+		if err != nil {
+			return cell, err
+		}
+		lease, ok := cell.OnLease()
+		if !ok || !lease.Exhausted() {
+			return cell, nil
+		}
+		if err := v.giveUp(lease); err != nil {
+			return cell, err
+		}
+	}
+}

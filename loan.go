@@ -1,0 +1,161 @@
+package mp
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/mpgo/mp/ipc"
+	"github.com/mpgo/mp/shm"
+)
+
+// A Loaned is a message that is written where its consumer will read it: Loan gives
+// the memory, Publish puts it into the queue. Nothing is copied. It belongs to the
+// calling process until then, and is given back if that dies.
+//
+// Python: none; one would share a SharedMemory and send its name.
+type Loaned[E any] struct {
+	queue  *Queue[[]E]
+	parcel *shm.Object
+	slice  []E
+	done   atomic.Bool
+}
+
+// Loan gives memory for a message of n elements for the queue. Its content is
+// undefined. E must be plain: ErrNotPlain otherwise. Other errors are ErrTooLarge,
+// and those of a lack of shared memory.
+func Loan[E any](q *Queue[[]E], n int) (*Loaned[E], error) {
+	if !q.usable() {
+		return nil, q.unusable()
+	}
+	defer runtime.KeepAlive(q)
+	if n < 0 {
+		return nil, fmt.Errorf("mp: a loan of %d elements", n)
+	}
+	parcel, slice, err := loan(q.view, n)
+	if err != nil {
+		return nil, q.wrap("loan", err)
+	}
+	return &Loaned[E]{queue: q, parcel: parcel, slice: slice}, nil
+}
+
+func loan[E any](v *queueView[[]E], n int) (*shm.Object, []E, error) {
+	size := v.codec.Size(n)
+	if size < 0 {
+		return nil, nil, fmt.Errorf("elements of type %T lie in no shared memory: %w", *new(E), ErrNotPlain)
+	}
+	if err := v.checkSize(size); err != nil {
+		return nil, nil, err
+	}
+	parcel, room, err := v.parcel(size)
+	if err != nil {
+		return nil, nil, err
+	}
+	slice, err := v.codec.Lay(room, n)
+	if err != nil {
+		parcel.Close()
+		return nil, nil, err
+	}
+	return parcel, slice, nil
+}
+
+// Slice is the message, to be filled. It may not be used after Publish or Discard.
+func (l *Loaned[E]) Slice() []E { return l.slice }
+
+// Publish puts the message into the queue, as Put does. After an error it is still
+// the caller's, to publish again or to discard.
+func (l *Loaned[E]) Publish(ctx context.Context) error {
+	return l.publish(func(v *queueView[[]E]) (ipc.Claimed, error) { return v.Claim(ctx) })
+}
+
+// TryPublish is Publish, but returns ErrFull where Publish would wait.
+func (l *Loaned[E]) TryPublish() error {
+	return l.publish(func(v *queueView[[]E]) (ipc.Claimed, error) { return v.TryClaim() })
+}
+
+func (l *Loaned[E]) publish(claim func(*queueView[[]E]) (ipc.Claimed, error)) error {
+	q := l.queue
+	if !q.usable() {
+		return q.unusable()
+	}
+	defer runtime.KeepAlive(q)
+	if l.done.Swap(true) {
+		return fmt.Errorf("mp: this loan was published or discarded: %w", ErrClosed)
+	}
+	cell, err := claim(q.view)
+	if err != nil {
+		l.done.Store(false)
+		return q.wrap("publish", err)
+	}
+	cell.Commit(enclose(l.parcel, q.view.obj, cell, messageParcel))
+	l.slice = nil
+	return nil
+}
+
+// Discard gives the memory back. It does nothing after Publish.
+func (l *Loaned[E]) Discard() {
+	if !l.done.Swap(true) {
+		l.slice = nil
+		l.queue.view.letGo(l.parcel)
+	}
+}
+
+// A Borrowed is a message that is read where its producer wrote it. The message is
+// consumed: if this process dies, it is gone.
+type Borrowed[E any] struct {
+	slice  []E
+	parcel *shm.Object // nil if the message was so short that it was copied
+	letGo  func(*shm.Object)
+	queue  *shm.Object
+	done   atomic.Bool
+}
+
+// Borrow takes the first message of the queue without copying it, and waits for one
+// until ctx ends. Its memory must be given back by Release. Errors are those of Get.
+func Borrow[E any](ctx context.Context, q *Queue[[]E]) (*Borrowed[E], error) {
+	return borrow(q, func() (ipc.Taken, error) { return q.view.Take(ctx) })
+}
+
+// TryBorrow is Borrow, but returns ErrEmpty where Borrow would wait.
+func TryBorrow[E any](q *Queue[[]E]) (*Borrowed[E], error) {
+	return borrow(q, func() (ipc.Taken, error) { return q.view.TryTake() })
+}
+
+func borrow[E any](q *Queue[[]E], take func() (ipc.Taken, error)) (*Borrowed[E], error) {
+	if !q.usable() {
+		return nil, q.unusable()
+	}
+	defer runtime.KeepAlive(q)
+	v := q.view
+	cell, err := v.takeLive(take)
+	if err != nil {
+		return nil, q.wrap("borrow", err)
+	}
+	b, err := cell.Bytes()
+	var slice []E
+	var parcel *shm.Object
+	if err == nil {
+		slice, parcel, err = v.readAs(b, v.codec.Alias)
+	}
+	cell.Release()
+	if err != nil {
+		v.letGo(parcel)
+		return nil, q.wrap("borrow", err)
+	}
+	v.obj.Hold()
+	return &Borrowed[E]{slice: slice, parcel: parcel, letGo: v.letGo, queue: v.obj}, nil
+}
+
+// Slice is the message. It may be written to, and not be used after Release.
+func (b *Borrowed[E]) Slice() []E { return b.slice }
+
+// Release gives the memory back. To release again does nothing.
+func (b *Borrowed[E]) Release() {
+	if b.done.Swap(true) {
+		return
+	}
+	b.slice = nil
+	b.letGo(b.parcel)
+	b.queue.Close()
+}

@@ -1,0 +1,141 @@
+package mp
+
+import (
+	"context"
+	"errors"
+	"runtime"
+
+	"github.com/mpgo/mp/ipc"
+)
+
+// batchSize is how many cells are claimed at a time.
+const batchSize = 64
+
+// PutBatch puts all of vs, in order, and waits for free places until ctx ends. It
+// returns how many it put; if there is an error, the others were not put. Messages
+// of others may come in between. It is faster than single Puts: producers and
+// consumers are told once for many.
+func (q *Queue[T]) PutBatch(ctx context.Context, vs []T) (int, error) {
+	if !q.usable() {
+		return 0, q.unusable()
+	}
+	defer runtime.KeepAlive(q)
+	if !q.view.inCell() {
+		return q.putEach(ctx, vs)
+	}
+	var cells [batchSize]ipc.Claimed
+	put := 0
+	for put < len(vs) {
+		n, err := q.view.ClaimBatch(ctx, cells[:min(batchSize, len(vs)-put)])
+		if err != nil {
+			return put, q.wrap("put", err)
+		}
+		filled, err := q.view.fill(cells[:n], vs[put:])
+		ipc.CommitBatch(cells[:filled])
+		put += filled
+		if err != nil {
+			for _, c := range cells[filled:n] {
+				c.Abort()
+			}
+			return put, q.wrap("put", err)
+		}
+	}
+	return put, nil
+}
+
+// fill encodes a message into each cell. It returns how many it could.
+func (v *queueView[T]) fill(cells []ipc.Claimed, vs []T) (int, error) {
+	for i, c := range cells {
+		b, err := v.codec.Append(c.Bytes()[:0], vs[i])
+		if err != nil {
+			return i, err
+		}
+		c.Fill(len(b))
+	}
+	return len(cells), nil
+}
+
+// putEach is PutBatch for messages that need not lie in their cells.
+func (q *Queue[T]) putEach(ctx context.Context, vs []T) (int, error) {
+	for i, v := range vs {
+		if err := q.Put(ctx, v); err != nil {
+			return i, err
+		}
+	}
+	return len(vs), nil
+}
+
+// GetBatch takes up to len(into) messages, as many as there are, and waits for the
+// first until ctx ends. It returns how many it took. Messages that cannot be
+// decoded are consumed and left out; then there is an error beside those that can.
+func (q *Queue[T]) GetBatch(ctx context.Context, into []T) (int, error) {
+	return q.getBatch(into, func(cells []ipc.Taken) (int, error) { return q.view.TakeBatch(ctx, cells) })
+}
+
+// TryGetBatch is GetBatch, but returns ErrEmpty where GetBatch would wait.
+func (q *Queue[T]) TryGetBatch(into []T) (int, error) {
+	return q.getBatch(into, func(cells []ipc.Taken) (int, error) { return q.view.TryTakeBatch(cells) })
+}
+
+func (q *Queue[T]) getBatch(into []T, take func([]ipc.Taken) (int, error)) (int, error) {
+	if !q.usable() {
+		return 0, q.unusable()
+	}
+	defer runtime.KeepAlive(q)
+	var cells [batchSize]ipc.Taken
+	got := 0
+	for got < len(into) {
+		n, err := take(cells[:min(batchSize, len(into)-got)])
+		if got > 0 && err != nil {
+			return got, nil // who calls again is told
+		}
+		if err != nil {
+			return 0, q.wrap("get", err)
+		}
+		decoded, err := q.view.consumeBatch(cells[:n], into[got:])
+		got += decoded
+		if err != nil {
+			return got, q.wrap("get", err)
+		}
+		if got > 0 {
+			take = q.view.TryTakeBatch // only the first is waited for
+		}
+	}
+	return got, nil
+}
+
+// consumeBatch decodes taken messages and lets go of them. It returns how many it
+// could decode, and the errors of the others.
+func (v *queueView[T]) consumeBatch(cells []ipc.Taken, into []T) (int, error) {
+	var failed error
+	n := 0
+	for _, cell := range cells {
+		if lease, ok := cell.OnLease(); ok && lease.Exhausted() {
+			failed = errors.Join(failed, v.giveUp(lease))
+			continue
+		}
+		m, err := v.decodeOrConsume(cell)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		into[n] = m
+		n++
+	}
+	if v.inCell() {
+		ipc.ReleaseBatch(cells)
+	}
+	return n, failed
+}
+
+// decodeOrConsume leaves a message that lies in its cell there, for ReleaseBatch.
+func (v *queueView[T]) decodeOrConsume(cell ipc.Taken) (m T, err error) {
+	if !v.inCell() {
+		return v.consume(cell)
+	}
+	b, err := cell.Bytes()
+	if err != nil {
+		return m, err
+	}
+	return v.codec.Decode(b)
+}

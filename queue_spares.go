@@ -1,0 +1,137 @@
+package mp
+
+import (
+	"github.com/mpgo/mp/ipc"
+	"github.com/mpgo/mp/shm"
+)
+
+// Spares are the blocks of long messages that were read, for the next ones to lie
+// in: to make a large block costs several times what it costs to fill it. They lie
+// in a ring of their own, an annex of the queue, in which each is enclosed as a
+// message is; so no death loses one or keeps one.
+type spares struct {
+	ring  *ipc.Ring
+	annex *shm.Object
+}
+
+const (
+	maxSpares = 8        // of a queue
+	minSpare  = 16 << 10 // smaller ones are as quickly made
+	maxSpare  = 64 << 20 // larger ones are too much to keep
+)
+
+func init() {
+	shm.OnPending(kindSpares, func(a *shm.Arena, mem []byte, stamp uint64) bool {
+		return ipc.Pending(a, ipc.Aligned(mem[min(shm.KeeperHeader, len(mem)):]), func(uint64) []byte { return nil }, stamp)
+	})
+}
+
+// openSpares is this process's view of the spares, which are made if need be.
+func (v *queueView[T]) openSpares() *spares {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.spares == nil {
+		v.laySpares()
+		v.spares = v.viewSpares()
+	}
+	return v.spares
+}
+
+func (v *queueView[T]) laySpares() {
+	note := v.Note(noteSpares)
+	n, err := ipc.RingSize(maxSpares, shm.RefSize)
+	if note.Load() != 0 || err != nil {
+		return
+	}
+	o, mem, err := annex(v.obj, kindSpares, nil, n)
+	if err != nil {
+		return // then there are none
+	}
+	defer o.Close()
+	if ipc.InitRing(mem, maxSpares, shm.RefSize) == nil {
+		note.CompareAndSwap(0, o.Ref().Word())
+	}
+}
+
+func (v *queueView[T]) viewSpares() *spares {
+	name := v.Note(noteSpares).Load()
+	if name == 0 {
+		return nil
+	}
+	o, mem, err := openAnnex(v.obj, kindSpares, name)
+	if err != nil {
+		return nil
+	}
+	ring, err := ipc.OpenRing(o.Arena(), mem)
+	if err != nil {
+		o.Close()
+		return nil
+	}
+	return &spares{ring, o}
+}
+
+func (s *spares) close() {
+	s.ring.Detach()
+	s.annex.Close()
+}
+
+// parcel is a block for a message of n bytes, and its room.
+func (v *queueView[T]) parcel(n int) (*shm.Object, []byte, error) {
+	if n >= minSpare && n <= maxSpare {
+		if s := v.openSpares(); s != nil {
+			if p := s.take(n); p != nil {
+				room, err := p.Payload()
+				return p, room, err
+			}
+		}
+	}
+	return newParcel(v.obj.Arena(), nil, n)
+}
+
+// take finds a spare for n bytes. It drops those that are too small: messages have
+// become longer.
+func (s *spares) take(n int) *shm.Object {
+	for {
+		cell, err := s.ring.TryTake()
+		if err != nil {
+			return nil
+		}
+		var r shm.Ref
+		var p *shm.Object
+		b, err := cell.Bytes()
+		if err == nil && r.UnmarshalBinary(b) == nil {
+			p, err = s.annex.Arena().Open(r, shm.KindParcel, 0)
+		}
+		cell.Release()
+		if p == nil || err != nil {
+			continue
+		}
+		if p.Refill(n) == nil {
+			return p
+		}
+		p.Close()
+	}
+}
+
+// letGo ends the use of a message's block, which may be nil.
+func (v *queueView[T]) letGo(parcel *shm.Object) {
+	if parcel == nil {
+		return
+	}
+	if n := parcel.Room(); n >= minSpare && n <= maxSpare {
+		if s := v.openSpares(); s != nil && s.put(parcel) {
+			return
+		}
+	}
+	parcel.Close()
+}
+
+// put keeps a block, if there is a place for it.
+func (s *spares) put(parcel *shm.Object) bool {
+	cell, err := s.ring.TryClaim()
+	if err != nil {
+		return false
+	}
+	cell.Commit(enclose(parcel, s.annex, cell))
+	return true
+}

@@ -26,17 +26,17 @@ func init() {
 	})
 }
 
-// openSpares is this process's view of the spares, which are made if need be.
+// openSpares is this process's view of the spares, or nil if there are none.
 func (v *queueView[T]) openSpares() *spares {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.spares == nil {
-		v.laySpares()
 		v.spares = v.viewSpares()
 	}
 	return v.spares
 }
 
+// laySpares makes a place for spares, if there is none.
 func (v *queueView[T]) laySpares() {
 	note := v.Note(noteSpares)
 	n, err := ipc.RingSize(maxSpares, shm.RefSize)
@@ -119,6 +119,7 @@ func (v *queueView[T]) letGo(parcel *shm.Object) {
 		return
 	}
 	if n := parcel.Room(); n >= minSpare && n <= maxSpare {
+		v.laySpares()
 		if s := v.openSpares(); s != nil && s.put(parcel) {
 			return
 		}

@@ -36,9 +36,9 @@ func init() {
 			w := wordOf(p.Sem.obj, 0)
 			w.Store(w.Load()&^waitersBit + 1)
 		},
-		"BoundedSemaphore.Release": func(p *player) { wordOf(p.Bounded.obj, 8).Store(0) },
+		"BoundedSemaphore.Release": func(p *player) { wordOf(p.Bounded.obj, 12).Store(0) },
 		"BoundedSemaphore.Release, published": func(p *player) {
-			wordOf(p.Bounded.obj, 8).Store(0)
+			wordOf(p.Bounded.obj, 12).Store(0)
 			barePublish(wordOf(p.Bounded.obj, 0))
 		},
 		"Event.Set": func(p *player) {

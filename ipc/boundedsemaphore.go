@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/mpgo/mp/internal/futex"
 	"github.com/mpgo/mp/shm"
 )
 
 // A BoundedSemaphore is a fixed number of permits that belong to the processes
 // that hold them: a process can give back only what it took, and what it held
 // when it died is to be had again at once. It must not be copied.
+//
+// A running goroutine may overtake those that sleep, as at a Mutex, but who has
+// waited for a millisecond gets the next permit: nobody starves.
 //
 // A Release synchronizes before the return of the Acquire that gets the permit.
 //
@@ -22,11 +26,15 @@ import (
 //	offset  size
 //	0       4     news, published when a permit is freed
 //	4       4     number of permits, written once before anybody else looks
-//	8       4n    permits: the incarnation that holds it, 0 if nobody does
+//	8       4     heir, see succession: as long as there is one, permits are for it
+//	12      4n    permits: the incarnation that holds it, 0 if nobody does
 //
 // A permit is taken by one CAS from 0, or from a dead process's incarnation, and
 // freed by one CAS to 0 of its holder: so every permit has one holder, or none, at
-// every moment.
+// every moment. Who finds none sleeps on news; who finds one that is for the heir
+// sleeps on heir, and is woken when the heir resigns. The heir looks for permits
+// after it has become heir, and whoever frees one looks for an heir afterwards and
+// wakes all if there is one.
 //
 // # A kill after each step
 //
@@ -34,6 +42,9 @@ import (
 //	             of the death epoch
 //	freed        the publication is missing: the epoch makes up for it
 //	published    the wake-up may be lost with the one it woke: the epoch again
+//	became heir  nothing is kept for the dead, and who sleeps on heir is woken by
+//	             the epoch
+//	resigned     the wake-up of all on heir is missing: the epoch makes up for it
 type BoundedSemaphore struct {
 	head    *boundedHead
 	permits []atomic.Uint32
@@ -47,10 +58,11 @@ type BoundedSemaphore struct {
 type boundedHead struct {
 	freed news
 	limit atomic.Uint32
+	heir  atomic.Uint32
 }
 
 const (
-	boundedHeadSize = 8
+	boundedHeadSize = 12
 
 	// MaxBoundedPermits is how many permits a BoundedSemaphore can have: whoever
 	// finds none has looked at all of them.
@@ -106,20 +118,25 @@ func (s *BoundedSemaphore) Acquire(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if ok, err := s.TryAcquire(); ok || err != nil {
-		return err
+	if s.gate.closed.Load() {
+		return ErrClosed
 	}
-	announced := false
-	err := s.gate.wait(ctx, func(announce bool) (done bool, word *atomic.Uint32, seen uint32) {
-		if announce {
-			announced = true
-			seen = s.head.freed.expect()
-		}
-		if done = s.take(); done && announced {
-			s.head.freed.pass()
-		}
-		return done, &s.head.freed.word, seen
-	})
+	if s.head.heir.Load() == 0 && s.take() {
+		s.edge.acquire()
+		return nil
+	}
+	return s.acquireSlow(ctx)
+}
+
+func (s *BoundedSemaphore) acquireSlow(ctx context.Context) error {
+	s.gate.enter() // resign below still uses the shared words
+	defer s.gate.leave()
+	p := boundedPermission{s: s}
+	p.succession = succession{heir: &s.head.heir, me: s.me, d: s.d, gate: s.gate}
+	err := s.gate.wait(ctx, p.try)
+	if p.resign() {
+		futex.WakeAll(&s.head.heir)
+	}
 	if err == nil {
 		s.edge.acquire()
 	}
@@ -139,21 +156,75 @@ func (s *BoundedSemaphore) TryAcquire() (bool, error) {
 	return ok, nil
 }
 
-// take claims the first permit that is free or a dead process's.
+// A boundedPermission is one goroutine's way to a permit where there was none at
+// once.
+type boundedPermission struct {
+	succession
+	s         *BoundedSemaphore
+	announced bool
+}
+
+// try is the attempt for the gate. An announcing one is the leader's.
+func (p *boundedPermission) try(announce bool) (done bool, word *atomic.Uint32, seen uint32) {
+	if announce {
+		p.announced = true
+		p.hurry()
+		seen = p.s.head.freed.expect()
+	}
+	for { // again if another took the permit
+		at, owner := p.s.find()
+		if at < 0 {
+			p.taken()
+			return false, &p.s.head.freed.word, seen
+		}
+		if may, heir := p.entitled(announce); !may {
+			return false, p.heir, heir
+		}
+		if p.s.claim(at, owner) {
+			break
+		}
+	}
+	if p.announced {
+		p.s.head.freed.pass()
+	}
+	return true, nil, 0
+}
+
+// take takes a permit if there is one, whoever it is for.
 func (s *BoundedSemaphore) take() bool {
+	for { // again if another took the permit
+		at, owner := s.find()
+		if at < 0 {
+			return false
+		}
+		if s.claim(at, owner) {
+			return true
+		}
+	}
+}
+
+// find returns the first permit that is free or a dead process's, and what its word
+// holds; -1 if there is none.
+func (s *BoundedSemaphore) find() (at int, owner uint32) {
 	from := int(s.hint.Load())
 	for i := range s.permits {
 		at := (from + i) % len(s.permits)
-		owner := s.permits[at].Load()
-		if !s.free(owner) || !s.permits[at].CompareAndSwap(owner, s.me) {
-			continue
+		if owner := s.permits[at].Load(); s.free(owner) {
+			return at, owner
 		}
-		if at != from {
-			s.hint.Store(uint32(at))
-		}
-		return true
 	}
-	return false
+	return -1, 0
+}
+
+// claim takes a permit, unless its word is no longer owner.
+func (s *BoundedSemaphore) claim(at int, owner uint32) bool {
+	if !s.permits[at].CompareAndSwap(owner, s.me) {
+		return false
+	}
+	if uint32(at) != s.hint.Load() {
+		s.hint.Store(uint32(at))
+	}
+	return true
 }
 
 func (s *BoundedSemaphore) free(owner uint32) bool {
@@ -171,11 +242,21 @@ func (s *BoundedSemaphore) Release() error {
 	for i := range s.permits {
 		at := (from + i) % len(s.permits)
 		if s.permits[at].Load() == s.me && s.permits[at].CompareAndSwap(s.me, 0) {
-			s.head.freed.publish(1)
+			s.head.publish()
 			return nil
 		}
 	}
 	return ErrOverRelease
+}
+
+// publish tells of one permit that was freed: to one sleeper, or to all of them if
+// one is the heir.
+func (h *boundedHead) publish() {
+	if h.heir.Load() != 0 {
+		h.freed.publish(everybody)
+	} else {
+		h.freed.publish(1)
+	}
 }
 
 // Value is the number of permits that are to be had.
@@ -202,7 +283,7 @@ func (s *BoundedSemaphore) Close() error {
 	s.edge.release()
 	for i := range s.permits {
 		if s.permits[i].CompareAndSwap(s.me, 0) {
-			s.head.freed.publish(1)
+			s.head.publish()
 		}
 	}
 	return nil

@@ -24,7 +24,6 @@ type props struct {
 	plain   SemaphoreState
 	event   EventState
 	bounded [boundedHeadSize + 4*permitsOfProps]byte
-	_       [4]byte
 	rw      RWMutexState
 	cond    CondState
 	barrier BarrierState

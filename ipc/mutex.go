@@ -20,8 +20,7 @@ import (
 //
 // A running goroutine may overtake those that sleep, because a lock that is handed
 // to a sleeper lies idle until that has woken up, which takes far longer than a
-// lock is held. But who has waited for a millisecond gets it next, see MutexState:
-// nobody starves.
+// lock is held. But who has waited for a millisecond gets it next: nobody starves.
 //
 // It is Python's multiprocessing.Lock, except that only the owner may unlock it,
 // and that there a killed owner keeps the lock for ever.
@@ -69,7 +68,7 @@ func (m *Mutex) Lock(ctx context.Context) error {
 func (m *Mutex) lockSlow(ctx context.Context) error {
 	m.gate.enter() // resign below still uses the shared words
 	defer m.gate.leave()
-	p := passage{m: m, s: m.state.Load(), gate: m.gate, as: m.me}
+	p := m.passage(m.gate, nil)
 	err := m.gate.wait(ctx, p.try)
 	p.resign()
 	if err == nil {
@@ -97,7 +96,8 @@ func (m *Mutex) tryLockSlow() (bool, error) {
 	if m.gate.closed.Load() {
 		return false, ErrClosed
 	}
-	p := passage{m: m, s: m.state.Load(), gate: m.gate, as: m.me, rude: true}
+	p := m.passage(m.gate, nil)
+	p.rude = true
 	done, _, _ := p.try(false)
 	if !done || p.err != nil {
 		return false, p.err

@@ -3,11 +3,9 @@ package ipc
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -410,76 +408,6 @@ func TestMutexTenThousandGoroutinesHoldFewThreads(t *testing.T) {
 	require.NoError(t, a.Unlock())
 	ends(t, start(func() int { wg.Wait(); return 0 }))
 	require.LessOrEqual(t, threads(t)-before, 4)
-}
-
-// The owner locks again as soon as it has unlocked: whoever sleeps comes too late
-// each time, until its process is the heir.
-func TestMutexNobodyStarves(t *testing.T) {
-	for _, hold := range []time.Duration{0, 100 * time.Microsecond, 3 * time.Millisecond} {
-		t.Run(hold.String(), func(t *testing.T) {
-			a, b, _, _, _ := twoViews(t)
-			ctx, cancel := context.WithCancel(within(t))
-			var locked atomic.Int64
-			greedy := start(func() error {
-				for {
-					if err := a.Lock(ctx); err != nil {
-						return err
-					}
-					locked.Add(1)
-					for begin := time.Now(); time.Since(begin) < hold; {
-					}
-					if err := a.Unlock(); err != nil {
-						return err
-					}
-				}
-			})
-			var worst time.Duration
-			var most int64
-			for range 20 {
-				for seen := locked.Load(); locked.Load() == seen && ctx.Err() == nil; { // it is at it again
-					runtime.Gosched()
-				}
-				begin, before := time.Now(), locked.Load()
-				require.NoError(t, b.Lock(ctx))
-				worst, most = max(worst, time.Since(begin)), max(most, locked.Load()-before)
-				require.NoError(t, b.Unlock())
-			}
-			t.Logf("overtaken at most %d times, waited at most %v", most, worst)
-			if hold > heirAfter {
-				require.LessOrEqual(t, most, int64(50)) // thousands without the heir
-			}
-			cancel()
-			require.ErrorIs(t, ends(t, greedy), context.Canceled)
-		})
-	}
-}
-
-// The heir is stopped: the others leave the lock to it for a moment, not for ever.
-func TestMutexDoesNotWaitForAStoppedHeir(t *testing.T) {
-	a, b, _, db, s := twoViews(t)
-	ctx := within(t)
-	require.NoError(t, a.Lock(ctx))
-	s.heir.Store(uint32(db.world.mate().Self()))
-	got := start(func() error { return b.Lock(ctx) })
-	eventually(t, func() bool { return s.word.Load()&waiters != 0 })
-	require.NoError(t, a.Unlock())
-	require.NoError(t, ends(t, got))
-	require.Zero(t, s.heir.Load())
-	require.NoError(t, b.Unlock())
-	require.Zero(t, s.word.Load())
-}
-
-func TestMutexTheDeadInheritNothing(t *testing.T) {
-	a, b, _, db, s := twoViews(t)
-	heir := db.world.mate()
-	s.heir.Store(uint32(heir.Self()))
-	s.word.Store(waiters) // reserved
-	got := start(func() error { return b.Lock(within(t)) })
-	heir.die()
-	require.NoError(t, ends(t, got))
-	require.Zero(t, s.heir.Load())
-	require.NoError(t, b.Unlock())
-	require.NoError(t, a.Lock(within(t)))
 }
 
 func TestMutexFastPathsDoNotAllocate(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"github.com/mpgo/mp/internal/futex"
 	"github.com/mpgo/mp/shm"
@@ -77,20 +76,6 @@ type MutexState struct {
 // MutexSize is the shared memory of a Mutex in bytes; it is aligned to 4.
 const MutexSize = 8
 
-// The times of fairness. A leader becomes heir after the first, as in Go's
-// sync.Mutex: late enough for the hand-over, which costs two context switches, to
-// be rare. The second is how long the others leave a reserved lock to an heir that
-// does not come: it may be stopped, and they must not wait for a stopped process
-// that owns nothing.
-//
-// Measured with an owner that locks again at once and holds for 3 ms each time: a
-// sleeper is overtaken at most twice on two idle CPUs, at most nine times on one,
-// or on busy ones.
-const (
-	heirAfter = time.Millisecond
-	deference = 5 * time.Millisecond
-)
-
 // closedMutex is what closed views refer to: it is never free and nobody's, so
 // that the fast paths need not ask whether the view is closed.
 var closedMutex = func() *MutexState {
@@ -156,18 +141,20 @@ func (s *MutexState) claimFromDead(m *Mutex) bool {
 
 // A passage is one goroutine's way to the lock where the fast path failed.
 type passage struct {
-	m    *Mutex
-	s    *MutexState
-	gate *gate  // where it waits
-	as   uint32 // what to claim the lock with: me, after announcing me|waiters
-	rude bool   // takes a reserved lock at once
-	err  error  // the final error of a try that is done
+	succession
+	m   *Mutex
+	s   *MutexState
+	as  uint32 // what to claim the lock with: me, after announcing me|waiters
+	err error  // the final error of a try that is done
 
 	readers *readers // not nil: wants to read, see RWMutex
+}
 
-	since time.Duration // of started: the first announcement
-	heir  bool          // has made this process the heir
-	until time.Duration // of started: the end of deference to another heir
+// passage begins one at a gate, for a reader or nil. The caller is inside the gate
+// until it has resigned.
+func (m *Mutex) passage(g *gate, r *readers) passage {
+	s := m.state.Load()
+	return passage{succession: succession{heir: &s.heir, me: m.me, d: m.d, gate: g}, m: m, s: s, as: m.me, readers: r}
 }
 
 // try is the attempt for the gate. An announcing one is the leader's.
@@ -181,7 +168,7 @@ func (p *passage) try(announce bool) (done bool, word *atomic.Uint32, seen uint3
 		owner := shm.Incarnation(v & ownerMask)
 		switch {
 		case owner == shm.Nobody:
-			if v != 0 && !p.entitled(announce) {
+			if v != 0 && !p.mayTake(announce) {
 				return false, &p.s.word, v
 			}
 			if p.claim(v) {
@@ -198,10 +185,10 @@ func (p *passage) try(announce bool) (done bool, word *atomic.Uint32, seen uint3
 			p.err = fmt.Errorf("ipc: a mutex's word holds %#x: %w", v, shm.ErrDamaged)
 			return true, nil, 0
 		case !announce || v&waiters != 0:
-			p.until = 0
+			p.taken()
 			return false, &p.s.word, v
 		case p.s.word.CompareAndSwap(v, v|waiters):
-			p.until = 0
+			p.taken()
 			return false, &p.s.word, v | waiters
 		}
 	}
@@ -227,57 +214,16 @@ func (p *passage) claimed() (bool, *atomic.Uint32, uint32) {
 	return true, nil, 0
 }
 
-// hurry makes this process the heir if its leader has waited for too long.
-func (p *passage) hurry() {
-	now := time.Since(started)
-	switch {
-	case p.since == 0:
-		p.since = now
-	case !p.heir && now-p.since >= heirAfter:
-		p.heir = p.s.heir.CompareAndSwap(0, p.m.me)
-	}
+// mayTake reports whether the caller may take a reserved lock. It comes after the
+// caller has read word, see MutexState.
+func (p *passage) mayTake(leader bool) bool {
+	may, _ := p.entitled(leader)
+	return may
 }
 
 // resign ends being the heir.
 func (p *passage) resign() {
-	if !p.heir {
-		return
-	}
-	p.heir = false
-	p.s.heir.CompareAndSwap(p.m.me, 0)
-	if p.s.word.CompareAndSwap(waiters, 0) {
+	if p.succession.resign() && p.s.word.CompareAndSwap(waiters, 0) {
 		futex.WakeAll(&p.s.word)
 	}
-}
-
-// entitled reports whether the caller may take a reserved lock. It reads heir
-// after the caller has read word, see MutexState.
-func (p *passage) entitled(leader bool) bool {
-	heir := shm.Incarnation(p.s.heir.Load())
-	switch {
-	case heir == shm.Nobody, p.rude:
-		return true
-	case uint32(heir) == p.m.me:
-		return leader
-	case !heir.Valid(), !p.m.d.Alive(heir):
-		p.s.heir.CompareAndSwap(uint32(heir), 0)
-		return true
-	}
-	return leader && p.deferred(heir)
-}
-
-// deferred reports whether the caller has left the lock to the heir for long
-// enough. The first time it sees to it that it will be asked again in time.
-func (p *passage) deferred(heir shm.Incarnation) bool {
-	now := time.Since(started)
-	if p.until == 0 {
-		p.until = now + deference
-		time.AfterFunc(deference, p.gate.ring)
-		return false
-	}
-	if now < p.until {
-		return false
-	}
-	p.s.heir.CompareAndSwap(uint32(heir), 0)
-	return true
 }

@@ -166,7 +166,7 @@ func (l *RWMutex) RLock(ctx context.Context) error {
 func (l *RWMutex) rlockSlow(ctx context.Context) error {
 	l.entry.enter()
 	defer l.entry.leave()
-	p := passage{m: l.m, s: &l.state.writer, gate: l.entry, as: l.m.me, readers: &l.read}
+	p := l.m.passage(l.entry, &l.read)
 	err := l.entry.wait(ctx, p.try)
 	p.resign()
 	if err == nil {
@@ -184,7 +184,8 @@ func (l *RWMutex) TryRLock() (bool, error) {
 	if l.entry.closed.Load() {
 		return false, ErrClosed
 	}
-	p := passage{m: l.m, s: &l.state.writer, gate: l.entry, as: l.m.me, readers: &l.read, rude: true}
+	p := l.m.passage(l.entry, &l.read)
+	p.rude = true
 	done, _, _ := p.try(false)
 	if !done || p.err != nil {
 		return false, p.err

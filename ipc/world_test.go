@@ -51,8 +51,13 @@ func (m *mate) Alive(i shm.Incarnation) bool {
 // die proves the death of a process, as a guardian does.
 func (m *mate) die() {
 	m.dead.Store(m.self, true)
-	m.epoch.Add(1)
-	futex.WakeAll(&m.epoch)
+	m.stir()
+}
+
+// stir makes everybody look again who sleeps.
+func (w *world) stir() {
+	w.epoch.Add(1)
+	futex.WakeAll(&w.epoch)
 }
 
 // The only two durations of these tests: what surely is over by long, and what is

@@ -217,16 +217,10 @@ func (s *wordStore[T]) compareAndSwap(old, new T) (bool, error) {
 func (s *wordStore[T]) Close() error { return s.lock.Close() }
 
 // cellStore is a Value in an ipc.Cell.
-type cellStore[T any] struct {
-	edge race.Edge // from a change to who sees it
-	cell *ipc.Cell
-}
+type cellStore[T any] struct{ cell *ipc.Cell }
 
 func (s *cellStore[T]) load() (v T) {
 	s.cell.Load(shm.Bytes(&v))
-	if race.Enabled {
-		s.edge.Acquire()
-	}
 	return v
 }
 
@@ -234,9 +228,6 @@ func (s *cellStore[T]) update(ctx context.Context, f func(*T)) error {
 	var v T
 	return s.cell.Replace(ctx, shm.Bytes(&v), func() error {
 		f(&v)
-		if race.Enabled {
-			s.edge.Release()
-		}
 		return nil
 	})
 }
@@ -248,9 +239,6 @@ func (s *cellStore[T]) compareAndSwap(old, new T) (swapped bool, err error) {
 			return errUnequal
 		}
 		v = new
-		if race.Enabled {
-			s.edge.Release()
-		}
 		return nil
 	})
 	if err == errUnequal {

@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync/atomic"
@@ -99,7 +100,8 @@ func (r round) met(number uint32) bool {
 // ErrBrokenBarrier, at once, until a Reset.
 //
 // What the parties did before Wait synchronizes before the action, and that before
-// the return of every Wait.
+// the return of every Wait. What breaks the barrier, as an Abort or a party that
+// gives up, and a Reset synchronize before the ErrBrokenBarrier that they cause.
 //
 // It is Python's multiprocessing.Barrier, which hangs when a party is killed.
 type Barrier struct {
@@ -123,13 +125,18 @@ func NewBarrier(d Domain, s *BarrierState, action func() error) *Barrier {
 // done first, the barrier breaks.
 func (b *Barrier) Wait(ctx context.Context) (index int, err error) {
 	r, err := b.arrive(ctx)
-	if err != nil {
-		return 0, err
+	switch {
+	case err != nil:
+		index = 0
+	case r.arrived() == b.Parties():
+		index, err = r.arrived()-1, b.complete(r)
+	default:
+		index, err = r.arrived()-1, b.await(ctx, r)
 	}
-	if r.arrived() == b.Parties() {
-		return r.arrived() - 1, b.complete(r)
+	if err == nil || errors.Is(err, ErrBrokenBarrier) {
+		b.edge.acquire()
 	}
-	return r.arrived() - 1, b.await(ctx, r)
+	return index, err
 }
 
 // arrive makes the caller a party and returns the state with it. While a full
@@ -214,11 +221,8 @@ func (b *Barrier) await(ctx context.Context, r round) (err error) {
 		if done, err := b.over(r, false); !done || err != nil {
 			return waitErr
 		}
-	} else if err != nil {
-		return err
 	}
-	b.edge.acquire()
-	return nil
+	return err
 }
 
 // over reports whether a round has ended, and how; with search also because a
@@ -252,6 +256,7 @@ func (b *Barrier) deadParty(r round) bool {
 // breakUp breaks the barrier if it is still in the round of r, and reports
 // whether it is broken.
 func (b *Barrier) breakUp(r round) bool {
+	b.edge.release()
 	for { // again if a party arrived between load and CompareAndSwap
 		now := b.load()
 		if now.number() != r.number() || now.broken() {
@@ -279,6 +284,7 @@ func (b *Barrier) Reset() error {
 	if b.gate.closed.Load() {
 		return ErrClosed
 	}
+	b.edge.release()
 	for { // again if a party arrived between load and CompareAndSwap
 		r := b.load()
 		if r.arrived() == 0 && !r.broken() {
@@ -298,7 +304,13 @@ func (b *Barrier) cas(from, to round) bool {
 }
 
 // Broken reports whether the barrier is broken.
-func (b *Barrier) Broken() bool { return b.load().broken() }
+func (b *Barrier) Broken() bool {
+	if !b.load().broken() {
+		return false
+	}
+	b.edge.acquire()
+	return true
+}
 
 // Parties is the number of parties.
 func (b *Barrier) Parties() int { return int(b.state.parties.Load()) }

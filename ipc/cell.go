@@ -15,6 +15,8 @@ import (
 // Replacing is all or nothing, also under a kill at any instruction: readers see
 // the old bytes or the new ones, never a mix, and never wait for a writer.
 //
+// A Replace synchronizes before the Load that sees what it published.
+//
 // # Layout
 //
 //	0    version  counts replacements; its last bit says which copy is valid
@@ -38,6 +40,7 @@ type Cell struct {
 	copies  [2][]atomic.Uint64 // the shared words of each copy
 	size    int
 	lock    *Mutex
+	edge    edge // from publish to Load
 }
 
 const cellCopies = 64
@@ -68,6 +71,7 @@ func (c *Cell) Load(dst []byte) {
 		v := c.version.Load() // observes a writer's publish
 		c.read(v, dst)
 		if c.version.Load() == v {
+			c.edge.acquire()
 			return
 		}
 	}
@@ -115,6 +119,7 @@ func (c *Cell) publish(v uint64, src []byte) {
 		copy(last[:], src[rest:])
 		words[rest/8].Store(binary.NativeEndian.Uint64(last[:]))
 	}
+	c.edge.release()
 	c.version.Store(v + 1) // publishes the copy; observed in Load
 }
 

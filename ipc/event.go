@@ -38,7 +38,8 @@ const (
 // An Event is a flag that processes wait for. It must not be copied. A waiter
 // that dies holds up nobody: Set does not wait for those it wakes.
 //
-// A Set synchronizes before the return of a Wait that it releases.
+// A Set synchronizes before the return of a Wait that it releases, and a Set or
+// Clear before the IsSet that sees it.
 //
 // It is Python's multiprocessing.Event, except that there Set hangs after a waiter
 // was killed, and a waiter may miss a Set that is followed by a Clear.
@@ -78,17 +79,19 @@ func (e *Event) Clear() error {
 	if e.gate.closed.Load() {
 		return ErrClosed
 	}
+	e.edge.release()
 	e.state.word.And(^uint32(eventSet))
 	return nil
 }
 
 // IsSet reports whether the flag is set; it is not after Close.
 func (e *Event) IsSet() bool {
-	if e.gate.closed.Load() || e.state.word.Load()&eventSet == 0 {
+	if e.gate.closed.Load() {
 		return false
 	}
+	set := e.state.word.Load()&eventSet != 0
 	e.edge.acquire()
-	return true
+	return set
 }
 
 // Wait blocks until the flag is set, or has been set in the meantime. It returns

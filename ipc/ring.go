@@ -385,9 +385,11 @@ func (c *cells) length() int {
 
 // Close ends the putting side for all processes: when it returned, no Put or
 // Claim succeeds any more. What is committed, and what was claimed before, can
-// still be got; then Get and Take return ErrClosed. All who wait look again.
+// still be got; then Get and Take return ErrClosed. All who wait look again. It
+// synchronizes before each ErrClosed that it causes.
 func (r *Ring) Close() error {
 	c := r.cells.Load()
+	r.putEdge.release()
 	c.closed.Store(1) // observed by claim and take
 	c.puts.wakeAll()
 	c.frees.wakeAll()
@@ -396,7 +398,13 @@ func (r *Ring) Close() error {
 }
 
 // Closed reports whether the ring was closed, by whichever process.
-func (r *Ring) Closed() bool { return r.cells.Load().closed.Load() != 0 }
+func (r *Ring) Closed() bool {
+	if r.cells.Load().closed.Load() == 0 {
+		return false
+	}
+	r.putEdge.acquire()
+	return true
+}
 
 // Detach ends this process's view: everybody who waits through it, or uses it
 // later, gets ErrClosed. Other processes are not concerned. Claimed and taken

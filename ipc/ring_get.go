@@ -171,6 +171,7 @@ func (c *cells) take() (Taken, error) {
 			if c.puts.awaited() {
 				c.puts.wakeAll() // the last message's wake-up went to one consumer only
 			}
+			c.ring.putEdge.acquire()
 			return Taken{}, ErrClosed
 		case err == errVacant && c.closed.Load() != 0:
 			drained = true

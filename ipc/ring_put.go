@@ -96,6 +96,7 @@ func (r *Ring) claimSlow(ctx context.Context) (c Claimed, err error) {
 func (c *cells) claim() (Claimed, error) {
 	for { // again if others changed the cell, or tail was behind
 		if c.closed.Load() != 0 {
+			c.ring.putEdge.acquire()
 			return Claimed{}, ErrClosed
 		}
 		pos := c.tail.Load()
@@ -125,6 +126,7 @@ func (c *cells) claim() (Claimed, error) {
 		}
 		if c.closed.Load() != 0 { // once more, after the CAS: see Closing
 			claimed.Abort()
+			c.ring.putEdge.acquire()
 			return Claimed{}, ErrClosed
 		}
 		c.ring.freeEdge.acquire()

@@ -341,10 +341,11 @@ func (e *end) handOver() {
 	}
 }
 
-// close ends the stream from this side.
-func (e *end) close() {
+// close ends the stream from this side. published is the edge to the peer.
+func (e *end) close(published *edge) {
 	if !e.gone.Swap(true) {
 		e.gate.close()
+		published.release()
 		e.mine.closed.Store(1) // observed by the peer's attempts
 		e.ring()
 	}

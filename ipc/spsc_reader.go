@@ -126,6 +126,7 @@ func (r *StreamReader) look() error {
 func (r *StreamReader) ending() error {
 	switch {
 	case r.peer.closed.Load() != 0:
+		r.m.edges.written.acquire()
 		return io.EOF
 	case r.dead():
 		return ErrPeerDied
@@ -166,9 +167,10 @@ func (r *StreamReader) takeSlow(ctx context.Context) (b []byte, err error) {
 }
 
 // Close ends the stream from the reading side: the writer gets io.ErrClosedPipe,
-// and what was not read is lost. A waiting Get returns ErrClosed.
+// and what was not read is lost. A waiting Get returns ErrClosed. It synchronizes
+// before that io.ErrClosedPipe.
 func (r *StreamReader) Close() error {
-	r.close()
+	r.close(&r.m.edges.read)
 	return nil
 }
 

@@ -160,6 +160,7 @@ func (w *StreamWriter) look(begin, size uint64, n int) error {
 	case uint(n) > uint(w.most):
 		return fmt.Errorf("ipc: a record of %d bytes in a stream for %d: %w", n, w.most, shm.ErrTooLarge)
 	case w.peer.closed.Load() != 0:
+		w.m.edges.read.acquire()
 		return io.ErrClosedPipe
 	}
 	head := w.m.head.Load() // observes Release
@@ -215,9 +216,9 @@ func (w *StreamWriter) claimSlow(ctx context.Context, n int) (b []byte, err erro
 
 // Close ends the stream: the reader gets io.EOF after the last record. A waiting
 // Put returns ErrClosed. It must not come at the same time as a Put that does not
-// wait.
+// wait. It synchronizes before that io.EOF.
 func (w *StreamWriter) Close() error {
-	w.close()
+	w.close(&w.m.edges.written)
 	return nil
 }
 

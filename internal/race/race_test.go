@@ -19,7 +19,9 @@ var (
 	right = []string{
 		"MapUnderMutex", "MapUnderMutexOfTwoHandles", "MapThroughQueue", "MapThroughQueueOfParcels",
 		"MapUnderRWMutex", "MapUnderRLock", "MapUnderCond", "MapUnderSemaphore", "MapUnderBoundedSemaphore",
-		"MapAcrossBarrier", "MapMadeOnce", "MapAnnouncedByEvent",
+		"MapAcrossBarrier", "MapMadeOnce", "MapAnnouncedByEvent", "MapAnnouncedByClear",
+		"MapBeforeAbort", "MapBeforeReset", "MapBeforeGivingUp", "MapBeforeAFailedAction",
+		"MapBeforeClose", "MapBeforeCloseOfAFull", "MapRepaired",
 		"MapAnnouncedByValue", "MapAnnouncedByLargeValue", "MapUnderSpinLock", "MapCountedDown", "MapCountedDownInArray",
 		"Value", "LargeValue",
 		"ElementUnderMutex", "ElementsUnderUpdate", "NeighbouringElements", "AddAt", "AddAtNextToSet", "ElementsWithoutSize",

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/mpgo/mp"
 )
@@ -30,6 +32,14 @@ var scenes = map[string]func(){
 	"MapAcrossBarrier":          mapAcrossBarrier,
 	"MapMadeOnce":               mapMadeOnce,
 	"MapAnnouncedByEvent":       mapAnnouncedByEvent,
+	"MapAnnouncedByClear":       mapAnnouncedByClear,
+	"MapBeforeAbort":            mapBeforeAbort,
+	"MapBeforeReset":            mapBeforeReset,
+	"MapBeforeGivingUp":         mapBeforeGivingUp,
+	"MapBeforeAFailedAction":    mapBeforeAFailedAction,
+	"MapBeforeClose":            mapBeforeClose,
+	"MapBeforeCloseOfAFull":     mapBeforeCloseOfAFull,
+	"MapRepaired":               mapRepaired,
 	"MapAnnouncedByValue":       mapAnnouncedByValue,
 	"MapAnnouncedByLargeValue":  mapAnnouncedByLargeValue,
 	"MapUnderSpinLock":          mapUnderSpinLock,
@@ -291,6 +301,109 @@ func mapAnnouncedByEvent() {
 	})
 }
 
+func mapAnnouncedByClear() {
+	e := must(mp.NewEvent())
+	check(e.Set())
+	counts := map[string]int{}
+	both(func() {
+		counts["n"]++
+		check(e.Clear())
+	}, func() {
+		for e.IsSet() {
+		}
+		counts["n"]++
+	})
+}
+
+// beforeABreak has a party wait at a barrier that another goroutine breaks.
+func beforeABreak(parties int, breaks func(b *mp.Barrier)) {
+	b := must(mp.NewBarrier(parties))
+	counts := map[string]int{}
+	both(func() {
+		for b.Waiting() == 0 {
+		}
+		counts["n"]++
+		breaks(b)
+	}, func() {
+		if _, err := b.Wait(ctx); !errors.Is(err, mp.ErrBrokenBarrier) {
+			panic(err)
+		}
+		counts["n"]++
+	})
+}
+
+func mapBeforeAbort() { beforeABreak(2, func(b *mp.Barrier) { check(b.Abort()) }) }
+func mapBeforeReset() { beforeABreak(2, func(b *mp.Barrier) { check(b.Reset()) }) }
+
+func mapBeforeGivingUp() {
+	beforeABreak(3, func(b *mp.Barrier) {
+		soon, cancel := context.WithCancel(ctx)
+		time.AfterFunc(time.Millisecond, cancel)
+		if _, err := b.Wait(soon); !errors.Is(err, context.Canceled) {
+			panic(err)
+		}
+	})
+}
+
+func mapBeforeAFailedAction() {
+	failure := errors.New("the action fails")
+	beforeABreak(2, func(b *mp.Barrier) {
+		check(b.SetAction(func() error { return failure }))
+		if _, err := b.Wait(ctx); !errors.Is(err, failure) {
+			panic(err)
+		}
+	})
+}
+
+func mapBeforeClose() {
+	q := must(mp.NewQueue[int](1))
+	counts := map[string]int{}
+	both(func() {
+		counts["n"]++
+		check(q.Close())
+	}, func() {
+		if _, err := q.Get(ctx); !errors.Is(err, mp.ErrClosed) {
+			panic(err)
+		}
+		counts["n"]++
+	})
+}
+
+func mapBeforeCloseOfAFull() {
+	q := must(mp.NewQueue[int](1))
+	check(q.Put(ctx, 1))
+	counts := map[string]int{}
+	both(func() {
+		counts["n"]++
+		check(q.Close())
+	}, func() {
+		if err := q.Put(ctx, 2); !errors.Is(err, mp.ErrClosed) {
+			panic(err)
+		}
+		counts["n"]++
+	})
+}
+
+// Of two who want to repair, the one that comes too late sees what the other did.
+func mapRepaired() {
+	m := must(mp.NewMutex())
+	if _, err := diesLocked.Run(ctx, m); err == nil {
+		panic("it lives")
+	}
+	counts := map[string]int{}
+	twice(func() {
+		err := m.Lock(ctx)
+		for errors.Is(err, mp.ErrOwnerDied) {
+			if err = m.Recover(ctx, func() error { counts["n"]++; return nil }); err == nil || errors.Is(err, mp.ErrHealthy) {
+				err = m.Lock(ctx)
+			}
+		}
+		check(err)
+		counts["n"]++
+		check(m.Unlock())
+	})
+}
+
 func mapAnnouncedByValue() {
 	v := must(mp.NewValue[int32](0))
 	counts := map[string]int{}
@@ -440,6 +553,13 @@ func elementsWithoutSize() {
 	a := must(mp.NewArray[struct{}](1 << 40))
 	twice(func() { a.Set(1<<39, a.At(1<<38)) })
 }
+
+// diesLocked ends while it holds the lock.
+var diesLocked = mp.Register("diesLocked", func(ctx context.Context, m *mp.Mutex) (int, error) {
+	check(m.Lock(ctx))
+	os.Exit(1)
+	return 0, nil
+})
 
 // What one queue brings goes into the other one, in another process.
 var echo = mp.Register("echo", func(ctx context.Context, q [2]*mp.Queue[int]) (int, error) {

@@ -28,6 +28,10 @@ import (
 // is stopped, the others find the mark when they look around, every lookAround.
 // Looking around proves nothing by itself: it only asks again.
 //
+// A life word that somebody overwrote with garbage proves nothing: if it looks like
+// a mark, the others wait for the pidfd. Its guardian writes it again when it looks
+// around. If the process dies before, there is no mark, and only its parent knows.
+//
 // A process whose guardian the kernel does not know, because it forbids
 // set_robust_list or because the process is only just beginning, leaves no mark.
 // The others hold its pidfd and wait for its end on Go's poller, a goroutine
@@ -82,10 +86,11 @@ func (a *Arena) guard(from slotStatus, joined chan<- bool) {
 		joined <- false
 		return
 	}
-	_ = s.watchThread() // refused: the others look at our pidfd
+	life := s.watchThread()
 	joined <- true
 	var words []sys.Futex
 	for {
+		s.keepLife(life)
 		version := a.head.tableVersion.Load()
 		words = append(words[:0], sys.Futex{Word: &a.head.tableVersion, Val: version})
 		words, alone := a.watch(words)
@@ -93,6 +98,15 @@ func (a *Arena) guard(from slotStatus, joined chan<- bool) {
 		if err := futex.Wait(words, nextLook(alone)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			time.Sleep(lookAround) // the kernel is out of memory, or forbids futexes
 		}
+	}
+}
+
+// keepLife writes this process's life word again if somebody overwrote it. The
+// kernel marks only a word that names the thread.
+func (s *slot) keepLife(life uint32) {
+	if s.life.Load() != life {
+		step()
+		s.life.Store(life)
 	}
 }
 

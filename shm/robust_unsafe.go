@@ -21,9 +21,9 @@ const robustHeadSize = 24
 
 // watchThread registers the calling thread's death with the kernel: when the
 // thread ends, OWNER_DIED appears in s.life and one sleeper on it is woken. The
-// thread must belong to one goroutine for life. Where the kernel refuses, the
-// life word stays 0.
-func (s *slot) watchThread() error {
+// thread must belong to one goroutine for life. It returns the life word; where the
+// kernel refuses, that stays 0.
+func (s *slot) watchThread() (life uint32) {
 	step()
 	r := &s.robust
 	// SAFETY: both are fields of one slot, which stays mapped for the life of the
@@ -33,9 +33,10 @@ func (s *slot) watchThread() error {
 	r.offset = int64(uintptr(unsafe.Pointer(&s.life)) - uintptr(unsafe.Pointer(&r.node)))
 	r.pending = 0
 	if err := sys.SetRobustList(unsafe.Pointer(r), robustHeadSize); err != nil {
-		return err
+		return 0
 	}
+	life = uint32(sys.Gettid()) | lifeWaiters
 	step()
-	s.life.Store(uint32(sys.Gettid()) | lifeWaiters)
-	return nil
+	s.life.Store(life)
+	return life
 }

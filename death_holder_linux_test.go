@@ -177,6 +177,35 @@ func meetAll(ctx context.Context, b *Barrier) error {
 // acquire makes the actor the owner.
 func (o ownership) acquire(a *actor) { a.t.Helper(); a.performs(o.owner, o.inside) }
 
+// releases has the actor give it up.
+func (o ownership) releases(owner *actor) {
+	owner.t.Helper()
+	for _, act := range o.release {
+		owner.does(act)
+	}
+	if o.inside {
+		owner.leaves(o.owner[len(o.owner)-1])
+	}
+}
+
+// awaited makes the actor the owner, and has this process wait for what it has.
+func (o ownership) awaited(t *testing.T, s *stage, owner *actor) (next <-chan error) {
+	t.Helper()
+	ctx := within(t)
+	comeAndSleep := func() {
+		next = begin(func() error { return o.next(ctx, s) })
+		eventually(t, func() bool { return o.asleep(s) }, "somebody who waits for "+o.name)
+	}
+	if o.want == ErrBrokenBarrier { // the owner is the last party
+		comeAndSleep()
+		o.acquire(owner)
+	} else {
+		o.acquire(owner)
+		comeAndSleep()
+	}
+	return next
+}
+
 // asBefore checks that an object is as at first after mending.
 func (o ownership) asBefore(t *testing.T, s *stage) {
 	t.Helper()
@@ -198,19 +227,7 @@ func TestWhoWaitsForAKilledOwnerGoesOn(t *testing.T) {
 		t.Run(o.name, func(t *testing.T) {
 			s := newStage(t)
 			a := s.hire(t)
-			ctx := within(t)
-			var next <-chan error
-			comeAndSleep := func() {
-				next = begin(func() error { return o.next(ctx, s) })
-				eventually(t, func() bool { return o.asleep(s) }, "somebody who waits")
-			}
-			if o.want == ErrBrokenBarrier {
-				comeAndSleep()
-				o.acquire(a)
-			} else {
-				o.acquire(a)
-				comeAndSleep()
-			}
+			next := o.awaited(t, s, a)
 			require.Empty(t, next, "the owner lives")
 			a.die()
 			require.ErrorIs(t, <-next, o.want)

@@ -58,17 +58,7 @@ func TestNothingIsTakenFromAStoppedProcess(t *testing.T) {
 	for _, o := range ownerships {
 		c := &scene{ownership: o, s: buildStage(t)}
 		c.owner = c.s.hire(t)
-		comeAndSleep := func() {
-			c.next = begin(func() error { return o.next(ctx, c.s) })
-			eventually(t, func() bool { return o.asleep(c.s) }, "somebody who waits for "+o.name)
-		}
-		if o.want == ErrBrokenBarrier {
-			comeAndSleep()
-			o.acquire(c.owner)
-		} else {
-			o.acquire(c.owner)
-			comeAndSleep()
-		}
+		c.next = o.awaited(t, c.s, c.owner)
 		scenes = append(scenes, c)
 	}
 	for _, c := range scenes {
@@ -103,12 +93,7 @@ func TestNothingIsTakenFromAStoppedProcess(t *testing.T) {
 
 	for _, c := range scenes {
 		require.NoError(t, c.owner.Signal(syscall.SIGCONT))
-		for _, act := range c.release {
-			c.owner.does(act)
-		}
-		if c.inside {
-			c.owner.leaves(c.ownership.owner[len(c.ownership.owner)-1])
-		}
+		c.releases(c.owner)
 		require.NoError(t, <-c.next, c.name)
 	}
 	for _, c := range scenes {

@@ -152,7 +152,9 @@ type role struct {
 }
 
 // acting is the actors' function. Each order is carried out in its own goroutine.
-var acting = Register("test.acting", func(ctx context.Context, in role) (int, error) {
+var acting = Register("test.acting", perform)
+
+func perform(ctx context.Context, in role) (int, error) {
 	p := &player{stage: in.Stage, said: in.Said, holder: in.Stage.RLock.Holder(), leave: make(chan struct{})}
 	for act, err := range in.Orders.All(ctx) {
 		if err != nil {
@@ -161,7 +163,7 @@ var acting = Register("test.acting", func(ctx context.Context, in role) (int, er
 		go p.play(ctx, act)
 	}
 	return 0, ctx.Err()
-})
+}
 
 // A player is the other side of an actor.
 type player struct {
@@ -213,6 +215,17 @@ func nameOf(err error) string {
 // hire starts an actor for s, which is gone at the end of the test.
 func (s *stage) hire(t testing.TB) *actor {
 	t.Helper()
+	a := s.engage(t)
+	var err error
+	a.Process, err = acting.Start(context.Background(), a.role(s))
+	require.NoError(t, err)
+	t.Cleanup(a.die)
+	return a
+}
+
+// engage makes an actor that is still to be started.
+func (s *stage) engage(t testing.TB) *actor {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), hangs)
 	t.Cleanup(cancel)
 	a := &actor{t: t, ctx: ctx}
@@ -221,14 +234,12 @@ func (s *stage) hire(t testing.TB) *actor {
 	require.NoError(t, err)
 	a.said, err = NewQueue[report](8)
 	require.NoError(t, err)
-	a.Process, err = acting.Start(context.Background(), role{*s, a.orders, a.said})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		a.die()
-		giveBack(t, []freer{a.orders, a.said})
-	})
+	t.Cleanup(func() { giveBack(t, []freer{a.orders, a.said}) })
 	return a
 }
+
+// role is what the actor gets.
+func (a *actor) role(s *stage) role { return role{*s, a.orders, a.said} }
 
 // die kills the actor and waits until it is gone.
 func (a *actor) die() {

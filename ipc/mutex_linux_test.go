@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -200,35 +199,6 @@ func atomicCounter(ctx context.Context, t testing.TB, m *Mutex, b *lockBench) in
 	n := b.counter
 	require.NoError(t, m.Unlock())
 	return n
-}
-
-// From the kill of the holder to the next owner.
-func TestMutexKillToNextOwnerTakesMilliseconds(t *testing.T) {
-	y := newYard(t, 1024)
-	m := NewMutex(y, &shm.At[lockBench](y.mem, 0).mutex)
-	n := 100
-	if testing.Short() {
-		n = 20
-	}
-	var took []time.Duration
-	for range n {
-		p := y.start(t, "hold", "-")
-		require.Equal(t, "<nil>", p.line(t))
-		got := start(func() time.Time {
-			err := m.Lock(within(t))
-			now := time.Now()
-			require.ErrorIs(t, err, ErrOwnerDied)
-			return now
-		})
-		eventually(t, func() bool { return m.state.Load().word.Load()&waiters != 0 })
-		begin := time.Now()
-		require.NoError(t, p.Signal(syscall.SIGKILL))
-		took = append(took, ends(t, got).Sub(begin))
-		require.NoError(t, m.Recover(within(t), nil))
-	}
-	slices.Sort(took)
-	t.Logf("median %v, 90th percentile %v, worst of %d %v", took[n/2], took[n*9/10], n, took[n-1])
-	require.Less(t, took[n/2], 5*time.Millisecond)
 }
 
 // BenchmarkMutexContendedByProcesses is one lock and unlock where two processes

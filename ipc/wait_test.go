@@ -102,21 +102,40 @@ func TestGateQueuedWaiterLooksOnceMore(t *testing.T) {
 	require.Zero(t, g.waiting())
 }
 
-func TestGateCancellationTakesLessThanAMillisecond(t *testing.T) {
+// The end of a context wakes the leader: it does not find out by looking every now
+// and then. How long that takes is told.
+func TestGateCancellationWakesTheLeader(t *testing.T) {
 	w, p := newWorld(t), new(tap)
 	g := newGate(w.mate())
 	var took []time.Duration
-	for range 100 {
+	for n := range 100 {
 		ctx, cancel := context.WithCancel(within(t))
-		left := start(func() time.Time { _ = g.wait(ctx, p.try); return time.Now() })
-		eventually(t, func() bool { return g.waiting() == 1 })
-		begin := time.Now()
-		cancel()
+		if n%2 == 1 { // or its deadline
+			ctx, cancel = context.WithTimeout(ctx, time.Millisecond)
+		}
+		var attempts atomic.Int32
+		left := start(func() time.Time {
+			_ = g.wait(ctx, func(announce bool) (bool, *atomic.Uint32, uint32) {
+				if announce {
+					attempts.Add(1)
+				}
+				return p.try(announce)
+			})
+			return time.Now()
+		})
+		begin, bell := time.Now().Add(time.Millisecond), g.bell.Load()
+		if n%2 == 0 {
+			eventually(t, func() bool { return g.waiting() == 1 && attempts.Load() > 0 })
+			begin = time.Now()
+			cancel()
+		}
 		took = append(took, ends(t, left).Sub(begin))
+		require.LessOrEqual(t, attempts.Load(), int32(3), "before it sleeps, when it is woken, and if it was not asleep yet")
+		require.LessOrEqual(t, g.bell.Load()-bell, uint32(1))
+		cancel()
 	}
 	slices.Sort(took)
 	t.Logf("median %v, worst %v", took[len(took)/2], took[len(took)-1])
-	require.Less(t, took[len(took)/2], time.Millisecond)
 }
 
 func TestGateCloseWaitsUntilAllHaveLeft(t *testing.T) {

@@ -195,7 +195,7 @@ var kinds = []kind{
 		},
 	},
 	{
-		name: "Value",
+		name: "Value.Update",
 		own: func(ctx context.Context, a act) error {
 			return a.Value.Update(ctx, func(v *account) {
 				v.Sum, v.Entries[3] = -1, 13
@@ -210,7 +210,7 @@ var kinds = []kind{
 		check: checkValue,
 	},
 	{
-		name: "Array",
+		name: "Array.Update",
 		own: func(ctx context.Context, a act) error {
 			return a.update(ctx, func() { a.half(); a.ready(); select {} })
 		},

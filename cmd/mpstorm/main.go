@@ -117,7 +117,7 @@ func weather(ctx context.Context, o options, stdout io.Writer) (summary, error) 
 	}
 	fmt.Fprintf(stdout, "shared memory in use: %d blocks, %d bytes; at the beginning: %d blocks, %d bytes\n",
 		after.Blocks, after.Bytes, before.Blocks, before.Bytes)
-	fmt.Fprintf(stdout, "%d owners and %d waiters killed in %.1f s, %d violations\n",
-		sum.owners, sum.waiters, time.Since(begun).Seconds(), len(sum.violations))
+	fmt.Fprintf(stdout, "%d owners and %d waiters of %d kinds of objects killed in %.1f s, %d violations\n",
+		sum.owners, sum.waiters, len(o.kinds), time.Since(begun).Seconds(), len(sum.violations))
 	return sum, nil
 }

@@ -105,6 +105,11 @@ func (s syncObjects) requireMute(t *testing.T, h *Holder) {
 	require.False(t, s.RW.Locked())
 	require.Zero(t, s.RW.Readers())
 	require.False(t, s.RLock.Locked())
+	for _, owner := range []func() (Owner, bool){s.RW.Owner, s.RLock.Owner} {
+		o, held := owner()
+		require.False(t, held)
+		require.Zero(t, o)
+	}
 	require.Zero(t, h.Count())
 	require.Nil(t, s.Cond.Mutex())
 	require.Zero(t, s.Cond.Waiting())

@@ -134,6 +134,16 @@ func (m *Mutex) Recover(ctx context.Context, repair func() error) error {
 	return err
 }
 
+// Owner is the process that has the lock, alive or not; held is false if none has.
+func (m *Mutex) Owner() (o Owner, held bool) {
+	if !m.usable() {
+		return Owner{}, false
+	}
+	o, held = ownerIn(m.obj.Arena(), m.view.Owner())
+	runtime.KeepAlive(m)
+	return o, held
+}
+
 // Locked reports whether some process holds the lock.
 func (m *Mutex) Locked() bool {
 	if !m.usable() {

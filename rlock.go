@@ -63,6 +63,16 @@ func (l *RLock) Recover(ctx context.Context, repair func() error) error {
 	return err
 }
 
+// Owner is the process that has the lock, alive or not; held is false if none has.
+func (l *RLock) Owner() (o Owner, held bool) {
+	if !l.usable() {
+		return Owner{}, false
+	}
+	o, held = ownerIn(l.obj.Arena(), l.view.Owner())
+	runtime.KeepAlive(l)
+	return o, held
+}
+
 // Locked reports whether somebody holds the lock.
 func (l *RLock) Locked() bool {
 	if !l.usable() {

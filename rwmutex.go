@@ -126,6 +126,16 @@ func (l *RWMutex) Readers() int {
 	return n
 }
 
+// Owner is the process that has the lock for writing, or waits for its readers to leave, alive or not; held is false if none has.
+func (l *RWMutex) Owner() (o Owner, held bool) {
+	if !l.usable() {
+		return Owner{}, false
+	}
+	o, held = ownerIn(l.obj.Arena(), l.view.Owner())
+	runtime.KeepAlive(l)
+	return o, held
+}
+
 // Locked reports whether a writer holds the lock.
 func (l *RWMutex) Locked() bool {
 	if !l.usable() {

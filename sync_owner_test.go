@@ -1,7 +1,9 @@
 package mp
 
 import (
+	"errors"
 	"math"
+	"os"
 	"strings"
 	"testing"
 
@@ -127,6 +129,51 @@ func TestCountsThatMakeNoSenseChangeNothing(t *testing.T) {
 	require.NoError(t, s.Cond.Notify(math.MaxInt))
 	require.NoError(t, s.Cond.Mutex().Unlock())
 	require.Zero(t, s.Sem.Value())
+}
+
+func TestLocksNameTheirOwner(t *testing.T) {
+	s := newStage(t)
+	ctx := within(t)
+	h := s.RLock.Holder()
+	other := s.hire(t)
+	for _, c := range []struct {
+		act        string
+		owner      func() (Owner, bool)
+		have, give operation
+	}{
+		{"lock", s.Mutex.Owner, func() error { return s.Mutex.Lock(ctx) }, s.Mutex.Unlock},
+		{"write", s.RW.Owner, func() error { return s.RW.Lock(ctx) }, s.RW.Unlock},
+		{"hold", s.RLock.Owner, func() error { return h.Lock(ctx) }, h.Unlock},
+	} {
+		o, held := c.owner()
+		require.False(t, held, c.act)
+		require.Zero(t, o, c.act)
+		require.NoError(t, c.have())
+		o, held = c.owner()
+		require.True(t, held, c.act)
+		require.Equal(t, Owner{PID: os.Getpid()}, o, c.act)
+		require.True(t, o.Self(), c.act)
+		require.NoError(t, c.give())
+		other.does(c.act)
+		o, held = c.owner()
+		require.True(t, held, c.act)
+		require.Equal(t, Owner{PID: other.PID()}, o, c.act)
+		require.False(t, o.Self(), c.act)
+	}
+	other.die()
+	for _, owner := range []func() (Owner, bool){s.Mutex.Owner, s.RW.Owner, s.RLock.Owner} {
+		o, held := owner()
+		require.True(t, held)
+		require.Equal(t, Owner{PID: other.PID(), Died: true}, o)
+	}
+	failure := errors.New("not to be repaired")
+	require.ErrorIs(t, s.Mutex.Recover(ctx, func() error { return failure }), failure)
+	o, held := s.Mutex.Owner()
+	require.True(t, held)
+	require.Equal(t, Owner{Died: true}, o)
+	require.NoError(t, s.Mutex.Recover(ctx, nil))
+	_, held = s.Mutex.Owner()
+	require.False(t, held)
 }
 
 // What each object says of itself names who has it, as seen from here.

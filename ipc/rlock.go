@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+
+	"github.com/mpgo/mp/shm"
 )
 
 // An RLock is a Mutex that its holder may lock again. Goroutines have no identity,
@@ -116,6 +118,9 @@ func (h *Holder) With(ctx context.Context, f func() error) (err error) {
 func (l *RLock) Recover(ctx context.Context, repair func() error) error {
 	return l.m.Recover(ctx, repair)
 }
+
+// Owner is that of Mutex.
+func (l *RLock) Owner() shm.Incarnation { return l.m.Owner() }
 
 // Locked reports whether somebody holds the lock.
 func (l *RLock) Locked() bool { return l.m.Locked() }

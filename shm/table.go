@@ -210,6 +210,15 @@ func (a *Arena) Processes() []ProcessEntry {
 	return list
 }
 
+// PID is the process id of i, dead or alive; 0 if nobody knows it any more. It is
+// for people: the number may be another process's by now.
+func (a *Arena) PID(i Incarnation) int {
+	if !i.Valid() {
+		return 0
+	}
+	return a.slots[i.Slot()].processID(i.Generation())
+}
+
 // processID is the pid of a generation of the slot; 0 if it is gone.
 func (s *slot) processID(gen uint32) int {
 	pid, ok := s.pid.get(gen)

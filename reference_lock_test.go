@@ -208,3 +208,27 @@ func TestReferenceSemaphoreAcquiredByAChild(t *testing.T) {
 	require.NoError(t, s.Sem.Release(1))
 	require.Equal(t, 1, s.Sem.Value())
 }
+
+// endsWithAll takes everything that a process can own, and just ends.
+var endsWithAll = Register("test.endsWithAll", func(ctx context.Context, s stage) (int, error) {
+	return 0, errorOf(s.Mutex.Lock(ctx), s.Quiet.Lock(ctx), s.RLock.Holder().Lock(ctx), s.RW.Lock(ctx), s.Bounded.Acquire(ctx))
+})
+
+// TestSyncManagerTypes.test_lock, .test_rlock and .test_bounded_semaphore: acquired by
+// a child that ends. There the parent may release; here nobody can for another, and
+// a process that ends is dead, however it ended.
+func TestReferenceLocksOfAChildThatEnds(t *testing.T) {
+	s := newStage(t)
+	ctx := within(t)
+	_, err := endsWithAll.Run(ctx, *s)
+	require.NoError(t, err)
+	require.ErrorIs(t, s.Mutex.Unlock(), ErrNotOwner)
+	require.ErrorIs(t, s.Mutex.Lock(ctx), ErrOwnerDied)
+	require.ErrorIs(t, s.RLock.Holder().Lock(ctx), ErrOwnerDied)
+	require.ErrorIs(t, s.RW.Lock(ctx), ErrOwnerDied)
+	require.NoError(t, errorOf(s.Mutex.Recover(ctx, nil), s.RLock.Recover(ctx, nil), s.RW.Recover(ctx, nil)))
+	require.NoError(t, s.Quiet.Lock(ctx), "it passes on")
+	require.NoError(t, s.Bounded.Acquire(ctx), "the permit is back")
+	require.NoError(t, errorOf(s.Quiet.Unlock(), s.Bounded.Release()))
+	require.ErrorIs(t, s.Bounded.Release(), ErrOverRelease)
+}

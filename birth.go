@@ -49,6 +49,12 @@ type letter struct {
 	Build build
 	Name  string // of the process
 	Arg   []byte // encoded argument of Func
+
+	Parent   string // name of the parent
+	Detached bool
+	Depth    int    // generations that there may be below the process
+	Memory   int64  // limit in bytes; 0 for none
+	Log      string // least level that the parent logs; empty if it logs nothing
 }
 
 // build tells programs apart. The file is compared first: the same file needs no
@@ -161,7 +167,10 @@ var errNoAnswer = fmt.Errorf("the result cannot be sent back: shared memory is f
 type newborn struct {
 	arena *shm.Arena
 	block *shm.Object
+
+	parcel *shm.Object // the letter's
 	letter
+	unread error // why there is no letter, or nil
 }
 
 // parseMarker is the reverse of delivery.marker.
@@ -202,20 +211,24 @@ func findBirth(a *shm.Arena, r shm.Ref, nonce []byte) (*newborn, error) {
 
 // read opens the letter. Its Refs are kept alive until the parcel is closed, so
 // the caller closes it after the argument is decoded.
-func (n *newborn) read() (*shm.Object, error) {
+func (n *newborn) read() {
 	w := shm.At[birth](n.block.Bytes(), 0)
 	parcel, b, err := openParcel(n.arena, w.letter[:])
+	if err == nil {
+		n.letter, err = letterCodec().Decode(b)
+	}
 	if err != nil {
-		return nil, err
+		n.unread = fmt.Errorf("mp: the letter to this process: %w", err)
+		if parcel != nil {
+			parcel.Close()
+		}
+		return
 	}
-	if n.letter, err = letterCodec().Decode(b); err != nil {
-		parcel.Close()
-		return nil, fmt.Errorf("mp: the letter to this process: %w", err)
-	}
-	return parcel, nil
+	n.parcel = parcel
 }
 
-// reply publishes the answer for the parent, and reports whether it did.
+// reply publishes the answer for the parent. It reports false if there is no memory
+// for it.
 func (n *newborn) reply(parent shm.Incarnation, ans answer) bool {
 	parcel, err := pack(n.arena, ans.bytes, ans.handles)
 	sent := err == nil
@@ -229,7 +242,7 @@ func (n *newborn) reply(parent shm.Incarnation, ans answer) bool {
 	}
 	defer parcel.Close()
 	if !parcel.Address(parent) {
-		return false // nobody to read it
+		return sent // nobody to read it
 	}
 	putRef(&w.answer, parcel.Ref())
 	w.answered.Store(hasAnswered) // publishes the answer; observed in delivery.answer

@@ -179,7 +179,7 @@ func (d *driver) lost(t *task, err error) {
 	d.useful = !unread // or deaths before the first task would count as work
 	exit := d.proc.exit
 	t.finish(nil, &WorkerDiedError{
-		PID: d.proc.PID(), Signal: exit.Signal, ExitCode: exit.Code, Func: t.fn, Attempt: t.attempt, Stderr: exit.Crash,
+		PID: d.proc.PID(), Signal: exit.Signal, ExitCode: exit.Code, Func: t.fn, Attempt: t.attempt, OOM: exit.OOM, Stderr: exit.Crash,
 	})
 }
 

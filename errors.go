@@ -79,6 +79,13 @@ var (
 	// ErrWrongBuild: the program that was started is not the one that started it.
 	ErrWrongBuild = errors.New("the child was built from other sources than its parent")
 
+	// ErrTooDeep: a process that may not have children was to start one; see
+	// WithMaxDepth.
+	ErrTooDeep = errors.New("too many generations of processes")
+
+	// ErrAlive: the process has not ended yet.
+	ErrAlive = errors.New("the process is alive")
+
 	// ErrParentDied is the cause of a child's context when its parent is gone.
 	ErrParentDied = errors.New("the parent process died")
 
@@ -98,11 +105,12 @@ type ExitError struct {
 	Func   string         // registered name of what it ran
 	Code   int            // exit code, or minus the signal's number
 	Signal syscall.Signal // what killed it, or 0
+	OOM    bool           // it needed more memory than there was, or than its limit
 	Crash  string         // beginning of the text of a fatal error, or empty
 }
 
 func (e *ExitError) Error() string {
-	return fmt.Sprintf("mp: process %s (pid %d) running %q %s%s", e.Name, e.PID, e.Func, ending(e.Code, e.Signal), crashLine(e.Crash))
+	return fmt.Sprintf("mp: process %s (pid %d) running %q %s%s", e.Name, e.PID, e.Func, ending(e.Code, e.Signal), circumstance(e.OOM, e.Crash))
 }
 
 // A WorkerDiedError is the error of a pool's task whose worker died while it ran.
@@ -113,11 +121,12 @@ type WorkerDiedError struct {
 	ExitCode int            // exit code, or minus the signal's number
 	Func     string         // registered name of the task's function
 	Attempt  int            // 1 for the first try
+	OOM      bool           // it needed more memory than there was, or than its limit
 	Stderr   string         // beginning of the text of a fatal error, or empty
 }
 
 func (e *WorkerDiedError) Error() string {
-	return fmt.Sprintf("mp: the pool's worker (pid %d) running %q %s%s", e.PID, e.Func, ending(e.ExitCode, e.Signal), crashLine(e.Stderr))
+	return fmt.Sprintf("mp: the pool's worker (pid %d) running %q %s%s", e.PID, e.Func, ending(e.ExitCode, e.Signal), circumstance(e.OOM, e.Stderr))
 }
 
 func ending(code int, sig syscall.Signal) string {
@@ -125,6 +134,14 @@ func ending(code int, sig syscall.Signal) string {
 		return fmt.Sprintf("was killed by signal %d (%v)", int(sig), sig)
 	}
 	return fmt.Sprintf("exited with code %d", code)
+}
+
+// circumstance says what else is known of an end.
+func circumstance(oom bool, crash string) string {
+	if oom {
+		return ": out of memory"
+	}
+	return crashLine(crash)
 }
 
 // crashLine is the line of a crash's text that says what it was: the panic, or,
@@ -177,6 +194,7 @@ var wellKnown = []error{
 	ErrBrokenBarrier, ErrNotPlain, ErrUnencodable,
 	ErrTooLarge, ErrForeign, ErrFull, ErrEmpty, ErrProcessTableFull, ErrNotInitialized, ErrNotRegistered, ErrWrongBuild,
 	ErrParentDied, ErrPoolClosed, ErrCrashLoop, ErrNotLeased,
+	ErrTooDeep, ErrAlive,
 }
 
 func identities(err error) (known []int, errno int) {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/mpgo/mp/internal/child"
+	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -15,12 +17,21 @@ import (
 // not run the program's main.
 var initialized atomic.Bool
 
-// self is what this process is, if it is a child.
-var self struct {
-	is     bool
-	info   ProcessInfo
-	parent ProcessInfo
-}
+// self is what this process is. In a child Init writes it, before anything else
+// runs that could read it.
+var self = struct {
+	is       bool // a child
+	info     ProcessInfo
+	parent   ProcessInfo
+	detached bool
+	orphaned chan struct{} // closed when the parent is gone
+	files    []*os.File
+	depth    int // generations that there may be below
+}{depth: maxDepth}
+
+// maxDepth is how many generations there may be below the first process. A program
+// has few; a mistake that starts processes without end meets the limit early.
+const maxDepth = 64
 
 // Init must be the first statement of main, and of TestMain in a package whose
 // tests start processes:
@@ -72,13 +83,14 @@ func live(me child.Self) int {
 	go obey(me, cancel)
 	ans := guarded(func() answer { return n.work(ctx) })
 	sent := n.reply(self.parent.incarnation, ans)
+	<-runExitHooks()
 	switch {
-	case sent && ans.bytes[0] == answerValue:
-		return exitDone
 	case ans.bytes[0] == answerPanic:
 		return exitPanic
+	case ans.bytes[0] == answerError || !sent:
+		return exitError
 	}
-	return exitError
+	return exitDone
 }
 
 // grow maps the arena and finds out who this process is.
@@ -96,9 +108,13 @@ func grow(me child.Self) (*newborn, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.read()
 	self.is = true
-	self.info = ProcessInfo{PID: os.Getpid(), incarnation: a.Self()}
-	self.parent = ProcessInfo{PID: os.Getppid(), incarnation: a.Parent()}
+	self.orphaned = make(chan struct{})
+	self.info = ProcessInfo{PID: os.Getpid(), Name: n.Name, incarnation: a.Self()}
+	self.parent = ProcessInfo{PID: os.Getppid(), Name: n.Parent, incarnation: a.Parent(), done: self.orphaned}
+	self.files, self.depth, self.detached = me.Files, n.Depth, n.Detached
+	inheritLog(n.Log)
 	return n, nil
 }
 
@@ -108,7 +124,8 @@ const (
 	commandCancelTask = 't' // ends the context of the pool task that the operand names
 )
 
-// obey does what the parent says, and ends this process when there is no parent.
+// obey does what the parent says, and when there is no parent ends this process,
+// unless it is detached.
 func obey(me child.Self, cancel context.CancelCauseFunc) {
 	me.Commands(func(verb byte, operand uint64) {
 		switch verb {
@@ -118,20 +135,26 @@ func obey(me child.Self, cancel context.CancelCauseFunc) {
 			cancelTask(operand)
 		}
 	})
+	close(self.orphaned)
+	if self.detached {
+		return
+	}
 	cancel(ErrParentDied)
 	time.Sleep(orphanGrace) // the function's time, not a wait for anything
+	select {
+	case <-runExitHooks():
+	case <-time.After(exitHookGrace):
+	}
 	os.Exit(exitError)
 }
 
 // work does what the letter says.
 func (n *newborn) work(ctx context.Context) answer {
-	parcel, err := n.read()
-	if err != nil {
-		return errorAnswer(err)
+	if n.unread != nil {
+		return errorAnswer(n.unread)
 	}
-	self.info.Name = n.Name
 	run, err := n.prepare()
-	parcel.Close() // what the argument speaks of has handles of its own by now
+	n.parcel.Close() // what the argument speaks of has handles of its own by now
 	if err != nil {
 		return errorAnswer(err)
 	}
@@ -147,7 +170,21 @@ func (n *newborn) prepare() (func(context.Context) answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := limitMemory(n.Memory); err != nil {
+		return nil, err
+	}
 	arg := n.Arg
 	n.Arg = nil
 	return f.prepare(arg)
+}
+
+// limitMemory makes the system and the garbage collector keep to the limit.
+func limitMemory(bytes int64) error {
+	if bytes == 0 {
+		return nil
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(bytes / 10 * 9)
+	}
+	return sys.LimitData(bytes)
 }

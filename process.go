@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/mpgo/mp/internal/child"
-	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -25,7 +23,9 @@ type Process struct {
 	news  *delivery
 	grace time.Duration
 
-	drained bool // from the start: somebody else reads what it sent, and drops the rest
+	drained  bool // from the start: somebody else reads what it sent, and drops the rest
+	detached bool
+	released atomic.Bool
 
 	done chan struct{} // closed when the process and all it was are gone
 
@@ -39,76 +39,6 @@ type Process struct {
 	kept   bool // from the start: somebody wants it
 	parcel *shm.Object
 	answer []byte
-}
-
-// ProcessInfo says who a process is.
-type ProcessInfo struct {
-	PID  int
-	Name string
-
-	incarnation shm.Incarnation
-}
-
-// Current is the calling process. Python: current_process.
-func Current() *ProcessInfo {
-	info := self.info
-	if !self.is {
-		info = ProcessInfo{PID: os.Getpid(), Name: "main"}
-	}
-	return &info
-}
-
-// Parent is the process that started the calling one, or nil if this library did
-// not start it. Python: parent_process.
-func Parent() *ProcessInfo {
-	if !self.is {
-		return nil
-	}
-	info := self.parent
-	return &info
-}
-
-// NumCPU is how many CPUs this process may use at a time: those of its affinity
-// mask, limited by its cgroup's quota; at least 1.
-func NumCPU() int { return sys.NumCPU() }
-
-// children are the processes that this one started and that are not gone yet.
-var children struct {
-	mu   sync.Mutex
-	list []*Process
-	born int // how many there ever were, for default names
-}
-
-// ActiveChildren lists the processes that this one started and that are alive.
-// Python: active_children.
-func ActiveChildren() []*Process {
-	children.mu.Lock()
-	defer children.mu.Unlock()
-	return slices.Clone(children.list)
-}
-
-// enroll adds p to the children.
-func (p *Process) enroll() {
-	children.mu.Lock()
-	defer children.mu.Unlock()
-	children.list = append(children.list, p)
-}
-
-func (p *Process) strike() {
-	children.mu.Lock()
-	defer children.mu.Unlock()
-	children.list = slices.DeleteFunc(children.list, func(q *Process) bool { return q == p })
-}
-
-// defaultName is "process-N", under a child "its name:N", as in Python.
-func defaultName() string {
-	children.mu.Lock()
-	defer children.mu.Unlock()
-	children.born++
-	if self.is {
-		return fmt.Sprintf("%s:%d", self.info.Name, children.born)
-	}
-	return fmt.Sprintf("process-%d", children.born)
 }
 
 // watch waits for the end of the process, buries it, and tells what became of it.
@@ -131,6 +61,7 @@ func (p *Process) watch() {
 		p.forget()
 	}
 	p.strike()
+	Logger().Debug("mp: process ended", "name", p.name, "pid", p.PID(), "func", p.fn, "code", exit.Code, "err", p.err)
 	close(p.done)
 }
 
@@ -167,7 +98,7 @@ func (p *Process) ending() error {
 }
 
 func (p *Process) exitError() *ExitError {
-	return &ExitError{PID: p.PID(), Name: p.name, Func: p.fn, Code: p.exit.Code, Signal: p.exit.Signal, Crash: p.exit.Crash}
+	return &ExitError{PID: p.PID(), Name: p.name, Func: p.fn, Code: p.exit.Code, Signal: p.exit.Signal, OOM: p.exit.OOM, Crash: p.exit.Crash}
 }
 
 // follow ends the process when ctx ends: first its function's context, and after
@@ -217,15 +148,23 @@ func (p *Process) Alive() bool {
 func (p *Process) Wait(ctx context.Context) error {
 	select {
 	case <-p.done:
-		return p.err
+		return p.outcome()
 	default:
 	}
 	select {
 	case <-p.done:
-		return p.err
+		return p.outcome()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// outcome is what Wait returns after the end.
+func (p *Process) outcome() error {
+	if p.released.Load() {
+		return fmt.Errorf("mp: %v: %w", p, ErrClosed)
+	}
+	return p.err
 }
 
 // ExitCode is the process's exit code, or minus the number of the signal that
@@ -240,7 +179,10 @@ func (p *Process) ExitCode() (code int, exited bool) {
 // Signal sends a signal to the process; os.ErrProcessDone if it is gone. It never
 // reaches another process that was given the same pid.
 func (p *Process) Signal(sig os.Signal) error {
-	if !p.Alive() {
+	switch {
+	case p.released.Load():
+		return p.outcome()
+	case !p.Alive():
 		return os.ErrProcessDone
 	}
 	return p.child.Signal(sig)
@@ -254,6 +196,18 @@ func (p *Process) Terminate() error { return p.Signal(syscall.SIGTERM) }
 
 // Kill sends SIGKILL. Nobody who shares an object with the process hangs.
 func (p *Process) Kill() error { return p.Signal(os.Kill) }
+
+// Release ends the use of a process that has ended: afterwards Wait, Signal and
+// those that send a certain signal return ErrClosed. It is ErrAlive before the end,
+// and does nothing the second time. Nothing waits for it: descriptors and shared
+// memory are given back when the process ends. Python: close.
+func (p *Process) Release() error {
+	if p.Alive() {
+		return fmt.Errorf("mp: release %v: %w", p, ErrAlive)
+	}
+	p.released.Store(true)
+	return nil
+}
 
 // String is the process's name, pid and state.
 func (p *Process) String() string {

@@ -4,67 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"runtime"
 	"slices"
-	"time"
 
 	"github.com/mpgo/mp/internal/child"
 	"github.com/mpgo/mp/internal/wire"
 	"github.com/mpgo/mp/shm"
 )
-
-// DefaultGrace is how long a process may go on after its context was cancelled.
-const DefaultGrace = time.Second
-
-// A ProcessOption changes how a process is started.
-type ProcessOption func(*processOptions)
-
-type processOptions struct {
-	name    string
-	grace   time.Duration
-	keep    bool // the answer, for Run
-	drained bool // by a pool
-	spec    child.Spec
-}
-
-// WithName names the process; the default is "process-N".
-func WithName(name string) ProcessOption {
-	return func(o *processOptions) { o.name = name }
-}
-
-// WithGrace sets how long the process may go on after its context was cancelled,
-// before it is killed; the default is DefaultGrace.
-func WithGrace(d time.Duration) ProcessOption {
-	return func(o *processOptions) { o.grace = d }
-}
-
-// WithEnv sets the whole environment, as "key=value"; the default is this
-// process's.
-func WithEnv(env ...string) ProcessOption {
-	return func(o *processOptions) { o.spec.Env = append([]string{}, env...) }
-}
-
-// WithDir sets the working directory; the default is this process's.
-func WithDir(dir string) ProcessOption {
-	return func(o *processOptions) { o.spec.Dir = dir }
-}
-
-// WithStdio sets standard input, output and error. A nil file leaves the default:
-// /dev/null for input, this process's for the others.
-func WithStdio(stdin, stdout, stderr *os.File) ProcessOption {
-	return func(o *processOptions) {
-		o.spec.Stdin, o.spec.Stdout, o.spec.Stderr = stdin, stdout, stderr
-	}
-}
-
-// WithExecutable starts another file than this program's own. It must be a build
-// of the same sources; the child ends with ErrWrongBuild otherwise. Python:
-// set_executable.
-func WithExecutable(path string) ProcessOption {
-	return func(o *processOptions) { o.spec.Path = path }
-}
 
 // Start starts a process that runs f with in, and returns as soon as it is
 // started. What f returns is known to Wait, except the value; see Run for that.
@@ -74,9 +21,10 @@ func WithExecutable(path string) ProcessOption {
 // ends, f's context does; if f has not returned after the grace, the process is
 // killed.
 //
-// Errors: ErrNotInitialized if Init has not run (nothing is started then), ctx's
-// error if it has ended already, an argument that cannot be encoded or is too
-// large, ErrProcessTableFull, and what the system says to a new process.
+// Errors: ErrNotInitialized if Init has not run (nothing is started then),
+// ErrTooDeep, ctx's error if it has ended already, an option that makes no sense, an
+// argument that cannot be encoded or is too large, ErrProcessTableFull, and what the
+// system says to a new process.
 func (f *Func[In, Out]) Start(ctx context.Context, in In, opts ...ProcessOption) (*Process, error) {
 	p, err := f.start(ctx, in, opts)
 	if err != nil {
@@ -115,6 +63,10 @@ func (f *Func[In, Out]) start(ctx context.Context, in In, opts []ProcessOption) 
 	if err := mayStart(ctx); err != nil {
 		return nil, err
 	}
+	o, err := collect(opts)
+	if err != nil {
+		return nil, err
+	}
 	arg, err := f.in.Append(nil, in)
 	if err != nil {
 		return nil, err
@@ -124,7 +76,7 @@ func (f *Func[In, Out]) start(ctx context.Context, in In, opts []ProcessOption) 
 		carried = f.in.Handles(in)
 	}
 	l := letter{Func: f.name, Type: typeOf[In, Out](), Arg: arg}
-	p, err := launch(l, carried, collect(opts))
+	p, err := launch(l, carried, o)
 	runtime.KeepAlive(in) // its handles must not be given back before the letter holds them
 	if err == nil {
 		p.follow(ctx, p.grace)
@@ -135,18 +87,13 @@ func (f *Func[In, Out]) start(ctx context.Context, in In, opts []ProcessOption) 
 func typeOf[In, Out any]() uint32 { return shm.TypeHash(reflect.TypeFor[func(In) Out]()) }
 
 func mayStart(ctx context.Context) error {
-	if !initialized.Load() {
+	switch {
+	case !initialized.Load():
 		return ErrNotInitialized
+	case self.depth == 0:
+		return ErrTooDeep
 	}
 	return ctx.Err()
-}
-
-func collect(opts []ProcessOption) processOptions {
-	o := processOptions{grace: DefaultGrace}
-	for _, set := range opts {
-		set(&o)
-	}
-	return o
 }
 
 // launch starts a process that does what l says. The parent reserves the child's
@@ -164,6 +111,8 @@ func launch(l letter, carried []wire.Handle, o processOptions) (*Process, error)
 	if l.Name == "" {
 		l.Name = defaultName()
 	}
+	l.Parent, l.Detached = Current().Name, o.spec.Detached
+	l.Depth, l.Memory, l.Log = min(self.depth-1, o.depth), o.memory, logLevel()
 	inc, err := a.Reserve()
 	if err != nil {
 		return nil, err
@@ -191,9 +140,10 @@ func bear(a *shm.Arena, inc shm.Incarnation, l letter, carried []wire.Handle, o 
 	}
 	p := &Process{
 		name: l.Name, fn: l.Func, child: c, inc: inc, news: news,
-		grace: o.grace, kept: o.keep, drained: o.drained, done: make(chan struct{}),
+		grace: o.grace, kept: o.keep, drained: o.drained, detached: o.spec.Detached, done: make(chan struct{}),
 	}
 	p.enroll()
+	Logger().Debug("mp: process started", "name", p.name, "pid", p.PID(), "func", p.fn)
 	go p.watch()
 	return p, nil
 }

@@ -2,9 +2,12 @@ package child
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"strconv"
+	"strings"
 
 	"github.com/mpgo/mp/internal/race"
 	"github.com/mpgo/mp/internal/sys"
@@ -14,6 +17,7 @@ import (
 type Self struct {
 	Marker string
 	Arena  *os.File
+	Files  []*os.File
 	life   *os.File
 }
 
@@ -33,7 +37,9 @@ func Adopt() (self Self, ok bool) {
 	}
 	race.NotAlone()
 	_ = os.Unsetenv(markerName)
-	for _, fd := range []int{arenaFD, lifeFD, crashFD} {
+	count, marker, _ := strings.Cut(marker, ":")
+	files, _ := strconv.Atoi(count) // 0 if it is no number: the marker will be refused
+	for fd := arenaFD; fd < firstFile+files; fd++ {
 		sys.CloseOnExec(fd)
 	}
 	crash := os.NewFile(crashFD, "crash")
@@ -43,8 +49,18 @@ func Adopt() (self Self, ok bool) {
 	return Self{
 		Marker: marker,
 		Arena:  os.NewFile(arenaFD, "arena"),
+		Files:  inherited(files),
 		life:   os.NewFile(lifeFD, "life"),
 	}, true
+}
+
+// inherited are the files that the user gave the child.
+func inherited(n int) []*os.File {
+	files := make([]*os.File, n)
+	for i := range files {
+		files[i] = os.NewFile(uintptr(firstFile+i), fmt.Sprintf("inherited:%d", i))
+	}
+	return files
 }
 
 // Commands passes each command of the parent to obey, and returns when the

@@ -8,6 +8,7 @@
 //	fd 4   its life pipe: bytes are commands of the parent, the end of file is
 //	       the parent's death
 //	fd 5   a file for the text of a fatal crash
+//	fd 6…  files that the user gave it
 //
 // and one variable in its environment, the marker, which Adopt removes at once,
 // so that the child's own children do not take it for theirs.
@@ -23,6 +24,7 @@ const (
 	arenaFD = 3 + iota
 	lifeFD
 	crashFD
+	firstFile
 )
 
 const markerName = "MP_CHILD"

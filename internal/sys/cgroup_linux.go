@@ -75,7 +75,7 @@ func headroom(dir, limitFile, usageFile, cache string) int64 {
 	if !ok || !okUsed {
 		return math.MaxInt64
 	}
-	return max(0, limit-max(0, used-stat(dir, cache)))
+	return max(0, limit-max(0, used-stat(dir, "memory.stat", cache)))
 }
 
 // cpus is the number of CPUs whose time the groups let this process use; false
@@ -130,9 +130,24 @@ func number(dir, name string) (int64, bool) {
 	return n, err == nil && n >= 0
 }
 
-// stat is a line of memory.stat, 0 if there is none.
-func stat(dir, key string) int64 {
-	text, _ := os.ReadFile(path.Join(dir, "memory.stat"))
+// oomKills is how many processes of this process's group were killed for want of
+// memory; false if no group counts them.
+func (c cgroups) oomKills() (int64, bool) {
+	for _, count := range []struct{ controller, file string }{
+		{"", "memory.events"}, {"memory", "memory.oom_control"},
+	} {
+		for _, dir := range c.dirs(count.controller) {
+			if _, err := os.Stat(path.Join(dir, count.file)); err == nil {
+				return stat(dir, count.file, "oom_kill"), true
+			}
+		}
+	}
+	return 0, false
+}
+
+// stat is what follows the key in a file of such lines, 0 if there is none.
+func stat(dir, file, key string) int64 {
+	text, _ := os.ReadFile(path.Join(dir, file))
 	for line := range strings.Lines(string(text)) {
 		if k, v, ok := strings.Cut(strings.TrimSpace(line), " "); ok && k == key {
 			n, _ := strconv.ParseInt(v, 10, 64)

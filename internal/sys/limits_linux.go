@@ -43,6 +43,16 @@ func MemAvailable() (int64, bool) {
 	}
 }
 
+// OOMKills is how many processes the kernel has killed so far for want of memory:
+// in this process's control group and those below, or on the machine if it has
+// none. 0 if unknown.
+func OOMKills() int64 {
+	if n, ok := findCgroups("/").oomKills(); ok {
+		return n
+	}
+	return stat("/proc", "vmstat", "oom_kill")
+}
+
 // machineMemory finds the line "MemAvailable:    1234 kB".
 func machineMemory(file string) (int64, bool) {
 	text, err := os.ReadFile(file)

@@ -116,3 +116,15 @@ func CreateShared(dir, name string, size int64) (*os.File, error) { return nil, 
 
 // OpenShared opens the file name in dir for reading and writing.
 func OpenShared(dir, name string) (*os.File, error) { return nil, errUnsupported }
+
+// SetThreadNice sets the priority of the calling thread.
+func SetThreadNice(n int) error { return errUnsupported }
+
+// SetThreadCPUs binds the calling thread to CPUs.
+func SetThreadCPUs(cpus []int) error { return errUnsupported }
+
+// LimitData limits how many bytes of private memory this process may have.
+func LimitData(bytes int64) error { return errUnsupported }
+
+// OOMKills is how many processes the kernel has killed for want of memory.
+func OOMKills() int64 { return 0 }

@@ -1,0 +1,87 @@
+package child
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/mpgo/mp/internal/sys"
+)
+
+// An Exit is how a process ended.
+type Exit struct {
+	Code   int            // exit code, or minus the signal's number
+	Signal syscall.Signal // what killed it, or 0
+	Crash  string         // beginning of the text of a fatal error, if there was one
+	OOM    bool           // for want of memory
+}
+
+func (p *Process) exit() Exit {
+	e := Exit{Crash: p.crashText()}
+	state := p.cmd.ProcessState
+	if state == nil {
+		return e
+	}
+	e.Code = state.ExitCode()
+	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		e.Signal = ws.Signal()
+		e.Code = -int(e.Signal)
+	}
+	e.OOM = ranOut(e.Crash) || e.Signal == syscall.SIGKILL && !p.killed.Load() && p.claimOOMKill()
+	return e
+}
+
+// crashLimit is how much of a crash's text is kept: its beginning says what
+// happened and its first goroutine where.
+const crashLimit = 8 << 10
+
+func (p *Process) crashText() string {
+	text := make([]byte, crashLimit)
+	n, _ := p.crash.ReadAt(text, 0)
+	return string(text[:n])
+}
+
+// allocators are the functions of Go's runtime that end the program when the system
+// gives it no memory (throws of "out of memory" and "cannot allocate memory"). The
+// text does not say so: the runtime prints the message before it counts itself as
+// crashing.
+var allocators = []string{
+	"runtime.sysMapOS(", "runtime.sysUsedOS(", "runtime.(*mheap).sysAlloc(", "runtime.(*pageAlloc).grow(",
+	"runtime.(*mcache).refill(", "runtime.(*mcache).allocLarge(", "runtime.persistentalloc1(", "runtime.stackpoolalloc(",
+	"runtime.recordspan(", "runtime.newArenaMayUnlock(", "runtime.getempty(", "runtime.stkbucket(",
+}
+
+// ranOut reports whether a crash is that of a Go program that got no memory.
+func ranOut(crash string) bool {
+	_, below, thrown := strings.Cut(crash, "\nruntime.throw(")
+	if !thrown {
+		return false
+	}
+	for line := range strings.Lines(below) {
+		if strings.HasPrefix(line, "runtime.") { // the one that called it
+			return slices.ContainsFunc(allocators, func(f string) bool { return strings.HasPrefix(line, f) })
+		}
+	}
+	return false
+}
+
+// The kernel counts whom it killed for want of memory, but does not say whom. So a
+// child that was killed by nobody we know of, and whose parent finds one kill more
+// than were counted at the child's start, was the one. Each kill is claimed for one
+// child.
+var claimedOOMKills atomic.Int64
+
+func unclaimedOOMKills() int64 { return sys.OOMKills() - claimedOOMKills.Load() }
+
+func (p *Process) claimOOMKill() bool {
+	for {
+		claimed := claimedOOMKills.Load()
+		if sys.OOMKills()-claimed <= p.unclaimed {
+			return false
+		}
+		if claimedOOMKills.CompareAndSwap(claimed, claimed+1) {
+			return true
+		}
+	}
+}

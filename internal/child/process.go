@@ -1,0 +1,88 @@
+package child
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/mpgo/mp/internal/race"
+	"github.com/mpgo/mp/internal/sys"
+)
+
+// A Process is a started child, until it is gone.
+type Process struct {
+	cmd       *exec.Cmd
+	pidfd     *os.File // nil where the system has none
+	crash     *os.File
+	unclaimed int64 // OOM kills before it was started; see exit.go
+
+	killed atomic.Bool // by Signal
+
+	mu   sync.Mutex // guards life
+	life *os.File   // our end of the life pipe; nil when given up
+}
+
+// PID is the child's process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Signal sends a signal; os.ErrProcessDone if the child is gone. It never hits
+// another process that got the same pid.
+func (p *Process) Signal(sig os.Signal) error {
+	race.Leave()
+	if sig == os.Kill {
+		p.killed.Store(true)
+	}
+	return p.cmd.Process.Signal(sig)
+}
+
+// Command sends a command through the child's life pipe.
+func (p *Process) Command(verb byte, operand uint64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.life == nil {
+		return os.ErrProcessDone
+	}
+	race.Leave()
+	c := binary.LittleEndian.AppendUint64([]byte{verb}, operand)
+	if _, err := p.life.Write(c); err != nil {
+		if errors.Is(err, syscall.EPIPE) {
+			return os.ErrProcessDone
+		}
+		return err
+	}
+	return nil
+}
+
+// Wait blocks until the child and all its threads are gone, costing no thread,
+// and gives the descriptors back. The state's exit code is the kernel's.
+func (p *Process) Wait() (Exit, error) {
+	if p.pidfd != nil {
+		if sys.AwaitExit(p.pidfd) != nil {
+			_ = p.pidfd.Close()
+			p.pidfd = nil
+		}
+	}
+	err := p.cmd.Wait()
+	if errors.As(err, new(*exec.ExitError)) {
+		err = nil
+	}
+	race.Return()
+	exit := p.exit()
+	p.release()
+	return exit, err
+}
+
+func (p *Process) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.life.Close()
+	p.life = nil
+	_ = p.crash.Close()
+	if p.pidfd != nil {
+		_ = p.pidfd.Close()
+	}
+}

@@ -63,7 +63,7 @@ func (d *driver) hire() error {
 	if err != nil {
 		return err
 	}
-	opts := append(d.pool.processOptions(d.index), drainedByPool)
+	opts := append(d.pool.processOptions(d.index), drainedByPool, ownedBy(d.pool))
 	p, err := workerMain.start(context.Background(), workerArg{l}, opts)
 	if err != nil {
 		_ = l.free()

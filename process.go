@@ -25,6 +25,7 @@ type Process struct {
 
 	drained  bool // from the start: somebody else reads what it sent, and drops the rest
 	detached bool
+	owner    owner // or nil
 	released atomic.Bool
 
 	done chan struct{} // closed when the process and all it was are gone
@@ -101,23 +102,27 @@ func (p *Process) exitError() *ExitError {
 	return &ExitError{PID: p.PID(), Name: p.name, Func: p.fn, Code: p.exit.Code, Signal: p.exit.Signal, OOM: p.exit.OOM, Crash: p.exit.Crash}
 }
 
-// follow ends the process when ctx ends: first its function's context, and after
-// the grace the process.
-func (p *Process) follow(ctx context.Context, grace time.Duration) {
-	stop := context.AfterFunc(ctx, func() {
-		_ = p.child.Command(commandCancel, 0)
-		timer := time.NewTimer(grace)
-		defer timer.Stop()
-		select {
-		case <-p.done:
-		case <-timer.C:
-			_ = p.Kill()
-		}
-	})
+// follow ends the process when ctx ends.
+func (p *Process) follow(ctx context.Context) {
+	stop := context.AfterFunc(ctx, p.end)
 	go func() {
 		<-p.done
 		stop()
 	}()
+}
+
+// end ends the context of the process's function, and after the grace the process. It
+// returns when the process is gone.
+func (p *Process) end() {
+	_ = p.child.Command(commandCancel, 0)
+	timer := time.NewTimer(p.grace)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+	case <-timer.C:
+		_ = p.Kill()
+		<-p.done
+	}
 }
 
 // PID is the process id.
@@ -196,6 +201,38 @@ func (p *Process) Terminate() error { return p.Signal(syscall.SIGTERM) }
 
 // Kill sends SIGKILL. Nobody who shares an object with the process hangs.
 func (p *Process) Kill() error { return p.Signal(os.Kill) }
+
+// TerminateTree sends SIGTERM to the process and to all its descendants, those that
+// are detached too. No birth under way is missed; but a process that does not end on
+// SIGTERM may start others later.
+func (p *Process) TerminateTree() error { return p.signalTree(syscall.SIGTERM) }
+
+// KillTree sends SIGKILL to the process and to all its descendants, those that are
+// detached too, and none of them can start another meanwhile. Kill alone ends the
+// descendants that are not detached as well, generation after generation, a moment
+// later each; KillTree does not give them that moment.
+func (p *Process) KillTree() error { return p.signalTree(syscall.SIGKILL) }
+
+// signalTree is os.ErrProcessDone if neither the process nor any descendant of it is
+// left. The process may have died and left detached children.
+func (p *Process) signalTree(sig syscall.Signal) error {
+	if p.released.Load() {
+		return p.outcome()
+	}
+	gone := false
+	reached, err := p.news.arena.SignalTree(p.inc, sig, func() error {
+		err := p.Signal(sig)
+		gone = errors.Is(err, os.ErrProcessDone)
+		if gone {
+			return nil
+		}
+		return err
+	})
+	if gone && reached == 0 {
+		return os.ErrProcessDone
+	}
+	return err
+}
 
 // Release ends the use of a process that has ended: afterwards Wait, Signal and
 // those that send a certain signal return ErrClosed. It is ErrAlive before the end,

@@ -21,8 +21,9 @@ type ProcessOption func(*processOptions)
 type processOptions struct {
 	name    string
 	grace   time.Duration
-	keep    bool  // the answer, for Run
-	drained bool  // by a pool
+	keep    bool // the answer, for Run
+	drained bool // by a pool
+	owner   owner
 	memory  int64 // limit in bytes; 0 for none
 	depth   int   // generations below
 	procs   int   // GOMAXPROCS; 0 for the default
@@ -41,6 +42,12 @@ func collect(opts []ProcessOption) (processOptions, error) {
 	}
 	return o, o.err
 }
+
+// An owner is who ends a process that does not end by itself: its pool.
+type owner interface{ Stop() error }
+
+// ownedBy has Shutdown stop the process's owner instead of waiting for the process.
+func ownedBy(by owner) ProcessOption { return func(o *processOptions) { o.owner = by } }
 
 // setenv sets a variable of the process's environment; the last one counts.
 func (o *processOptions) setenv(name, value string) {
@@ -129,20 +136,21 @@ func WithMaxProcs(n int) ProcessOption {
 	}
 }
 
-// WithMemoryLimit limits the process's private memory: heap, stacks and what
-// native code allocates, but not the memory that processes share. It holds from
-// before the argument is decoded, and for each of the process's children alone.
+// WithMemoryLimit limits how much private memory the process may use beyond what it
+// has at its start: heap, stacks and what native code allocates, but not the memory
+// that processes share. It holds from before the argument is decoded, and is passed
+// on to programs and processes that the process starts, to each for itself.
 //
-// A process that needs more ends with an *ExitError whose OOM is true. That it
-// should not come to this, the garbage collector is told of the limit
-// (debug.SetMemoryLimit, of nine tenths), unless the environment has GOMEMLIMIT.
-// Go's runtime takes some megabytes for itself at its start.
+// A process that needs more ends with an *ExitError whose OOM is true. To keep it
+// from that, the garbage collector is told of the limit (debug.SetMemoryLimit, of
+// nine tenths), unless the environment has GOMEMLIMIT. Go's heap grows by
+// 4 MiB at a time.
 func WithMemoryLimit(bytes int64) ProcessOption {
 	return func(o *processOptions) {
 		if bytes < 1 {
 			o.refuse("mp: WithMemoryLimit(%d); it must be at least 1 byte", bytes)
 		}
-		o.memory = bytes
+		o.memory, o.spec.Limited = bytes, true
 	}
 }
 

@@ -79,7 +79,7 @@ func (f *Func[In, Out]) start(ctx context.Context, in In, opts []ProcessOption) 
 	p, err := launch(l, carried, o)
 	runtime.KeepAlive(in) // its handles must not be given back before the letter holds them
 	if err == nil {
-		p.follow(ctx, p.grace)
+		p.follow(ctx)
 	}
 	return p, err
 }
@@ -140,7 +140,7 @@ func bear(a *shm.Arena, inc shm.Incarnation, l letter, carried []wire.Handle, o 
 	}
 	p := &Process{
 		name: l.Name, fn: l.Func, child: c, inc: inc, news: news,
-		grace: o.grace, kept: o.keep, drained: o.drained, detached: o.spec.Detached, done: make(chan struct{}),
+		grace: o.grace, kept: o.keep, drained: o.drained, detached: o.spec.Detached, owner: o.owner, done: make(chan struct{}),
 	}
 	p.enroll()
 	Logger().Debug("mp: process started", "name", p.name, "pid", p.PID(), "func", p.fn)

@@ -82,7 +82,7 @@ func (a *Arena) startGuardian(from slotStatus) bool {
 func (a *Arena) guard(from slotStatus, joined chan<- bool) {
 	runtime.LockOSThread() // never unlocked: the thread is the process's life
 	s := &a.slots[a.self.Slot()]
-	if !s.cas(from, makeStatus(alive, from.owner(), from.gen())) {
+	if !s.cas(from, makeStatus(alive, from.owner(), from.gen())) || a.isCondemned(a.self) {
 		joined <- false
 		return
 	}

@@ -259,7 +259,7 @@ func startElsewhere(t *testing.T, a *Arena, role string) stranger {
 	crash, err := sys.Scratch("crash")
 	require.NoError(t, err)
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), "MP_CHILD="+part{self, "usual", role, "-"}.String())
+	cmd.Env = append(os.Environ(), "MP_CHILD=0:"+part{self, "usual", role, "-"}.String())
 	cmd.ExtraFiles = []*os.File{a.File(), life, crash}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
 	cmd.Stderr = os.Stderr

@@ -14,6 +14,7 @@ import (
 //	16   started    │ the process itself before it is alive, each with
 //	24   namespace  ┘ its generation (tagged)
 //	32   announced  generation whose death has been announced
+//	36   condemned  generation that must not have children any more (family.go)
 //	128  robust     kernel robust list, read by the kernel at death (robust_unsafe.go)
 //	160  life       the process's futex word on that list
 //
@@ -36,7 +37,8 @@ type slot struct {
 	started   tagged
 	namespace tagged
 	announced atomic.Uint32
-	_         [128 - 36]byte
+	condemned atomic.Uint32
+	_         [128 - 40]byte
 
 	robust robustList
 	life   atomic.Uint32
@@ -150,9 +152,15 @@ func (a *Arena) Reserve() (Incarnation, error) {
 			continue
 		}
 		gen := nextGeneration(s.gen())
-		if a.slots[at].cas(s, makeStatus(reserved, a.self, gen)) {
-			return makeIncarnation(at, gen), nil
+		if !a.slots[at].cas(s, makeStatus(reserved, a.self, gen)) {
+			continue
 		}
+		i := makeIncarnation(at, gen)
+		if a.isCondemned(a.self) { // looked at after the place was reserved; see condemn
+			a.Bury(i)
+			return Nobody, fmt.Errorf("shm: this process is being killed: %w", ErrClosed)
+		}
+		return i, nil
 	}
 	return Nobody, fmt.Errorf("shm: %w: %d processes live in this arena; wait for some to end", ErrProcessTableFull, MaxProcesses)
 }

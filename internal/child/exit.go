@@ -28,13 +28,13 @@ func (p *Process) exit() Exit {
 		e.Signal = ws.Signal()
 		e.Code = -int(e.Signal)
 	}
-	e.OOM = ranOut(e.Crash) || e.Signal == syscall.SIGKILL && !p.killed.Load() && p.claimOOMKill()
+	e.OOM = ranOut(e.Crash) || p.limited && noThread(e.Crash) || e.Signal == syscall.SIGKILL && !p.killed.Load() && p.claimOOMKill()
 	return e
 }
 
 // crashLimit is how much of a crash's text is kept: its beginning says what
 // happened and its first goroutine where.
-const crashLimit = 8 << 10
+const crashLimit = 16 << 10
 
 func (p *Process) crashText() string {
 	text := make([]byte, crashLimit)
@@ -64,6 +64,15 @@ func ranOut(crash string) bool {
 		}
 	}
 	return false
+}
+
+// noThread reports whether a crash is that of a Go program with cgo that could not
+// make a thread: where memory is limited, for want of the 8 MiB that the C library
+// takes for the stack of one. It aborts itself, but not while it runs the user's C
+// code (runtime.cgocall), and not because somebody sent the signal (sigcode 0).
+func noThread(crash string) bool {
+	return strings.HasPrefix(crash, "SIGABRT: abort\n") &&
+		!strings.Contains(crash, " sigcode=0\n") && !strings.Contains(crash, "\nruntime.cgocall(")
 }
 
 // The kernel counts whom it killed for want of memory, but does not say whom. So a

@@ -18,6 +18,7 @@ type Process struct {
 	cmd       *exec.Cmd
 	pidfd     *os.File // nil where the system has none
 	crash     *os.File
+	limited   bool  // in its memory
 	unclaimed int64 // OOM kills before it was started; see exit.go
 
 	killed atomic.Bool // by Signal

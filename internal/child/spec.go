@@ -27,6 +27,7 @@ type Spec struct {
 
 	Nice     *int            // nil: this process's
 	CPUs     []int           // nil: this process's
+	Limited  bool            // in its memory, by itself
 	Detached bool            // in a session of its own, and untouched by the parent's death
 	Change   func(*exec.Cmd) // what the user wants to change of it all; nil: nothing
 }

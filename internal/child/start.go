@@ -27,7 +27,7 @@ func Start(spec Spec) (*Process, error) {
 		_ = ours.Close()
 		return nil, err
 	}
-	p := &Process{cmd: cmd, crash: crash, life: ours, unclaimed: unclaimedOOMKills()}
+	p := &Process{cmd: cmd, crash: crash, life: ours, limited: spec.Limited, unclaimed: unclaimedOOMKills()}
 	if err = spec.complete(cmd, theirs, crash); err == nil {
 		race.NotAlone()
 		race.Leave()

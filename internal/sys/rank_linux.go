@@ -28,13 +28,3 @@ func SetThreadCPUs(cpus []int) error {
 	}
 	return nil
 }
-
-// LimitData limits how many bytes of private memory this process and those that it
-// starts may have, for ever: RLIMIT_DATA. What is shared does not count.
-func LimitData(bytes int64) error {
-	limit := unix.Rlimit{Cur: uint64(bytes), Max: uint64(bytes)}
-	if err := unix.Setrlimit(unix.RLIMIT_DATA, &limit); err != nil {
-		return fmt.Errorf("sys: a limit of %d bytes of memory: %w", bytes, err)
-	}
-	return nil
-}

@@ -35,6 +35,9 @@ type Spec struct {
 // command is what starts the child, without what is made for this one child:
 // descriptors 4 and 5.
 func (spec *Spec) command() (*exec.Cmd, error) {
+	if err := spec.open(); err != nil {
+		return nil, err
+	}
 	path := spec.Path
 	if path == "" {
 		path = selfExe
@@ -60,6 +63,25 @@ func (spec *Spec) command() (*exec.Cmd, error) {
 		cmd.Stderr = f
 	}
 	return cmd, nil
+}
+
+// open checks that the user's files are open: a child without one of them, and
+// nobody told, is no use.
+func (spec *Spec) open() error {
+	for _, f := range []*os.File{spec.Stdin, spec.Stdout, spec.Stderr} {
+		if f == nil {
+			continue
+		}
+		if _, err := f.Stat(); err != nil {
+			return fmt.Errorf("mp: a standard file of a process: %w", err)
+		}
+	}
+	for i, f := range spec.Files {
+		if _, err := f.Stat(); err != nil {
+			return fmt.Errorf("mp: extra file %d of a process: %w", i, err)
+		}
+	}
+	return nil
 }
 
 // either is the file that the user chose, or else ours. Where ours is closed, as a

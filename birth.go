@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/mpgo/mp/internal/futex"
 	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/internal/wire"
 	"github.com/mpgo/mp/shm"
@@ -160,6 +161,19 @@ func (d *delivery) answer() (*shm.Object, []byte) {
 // opened reports whether the child got as far as Init.
 func (d *delivery) opened() bool { return shm.At[birth](d.block.Bytes(), 0).opened.Load() != 0 }
 
+// awaitOpening waits until the child has found its birth block, or is dead: then the
+// process table has it for itself, and not only as its parent's reservation.
+func (d *delivery) awaitOpening() {
+	opened, epoch := &shm.At[birth](d.block.Bytes(), 0).opened, d.arena.Epoch()
+	for {
+		seen := epoch.Load() // raised after a death that the next look does not see
+		if opened.Load() != 0 || !d.arena.Alive(d.child) {
+			return
+		}
+		_ = futex.Wait([]sys.Futex{{Word: opened, Val: 0}, {Word: epoch, Val: seen}}, 0)
+	}
+}
+
 // errNoAnswer is the answer of a child that found no memory for its own.
 var errNoAnswer = fmt.Errorf("the result cannot be sent back: shared memory is full: %w", syscall.ENOSPC)
 
@@ -206,6 +220,7 @@ func findBirth(a *shm.Arena, r shm.Ref, nonce []byte) (*newborn, error) {
 		return nil, fmt.Errorf("mp: this process was started with another one's marker")
 	}
 	w.opened.Store(1)
+	futex.WakeAll(&w.opened) // the parent may be in awaitOpening
 	return &newborn{arena: a, block: block}, nil
 }
 

@@ -97,20 +97,20 @@ func requireAlone(t *testing.T) {
 }
 
 var locksDetached = Register("test.locksDetached", func(ctx context.Context, in keepArg) (int, error) {
-	_, err := keepsLocked.Start(ctx, in, Detached())
+	p, err := keepsLocked.Start(ctx, in, Detached())
 	if err != nil {
 		return 0, err
 	}
-	return 0, nil
+	return p.PID(), nil
 })
 
 // Nobody is its parent, and yet its death is noticed.
 func TestADetachedOrphansDeathIsEverybodysNews(t *testing.T) {
 	ctx := t.Context()
 	in := newKeepArg(t)
-	_, err := locksDetached.Run(ctx, in)
+	pid, err := locksDetached.Run(ctx, in)
 	require.NoError(t, err)
-	pid, err := in.Held.Get(ctx)
+	_, err = in.Held.Get(ctx)
 	require.NoError(t, err)
 	locked := make(chan error, 1)
 	go func() { locked <- in.Lock.Lock(ctx) }()

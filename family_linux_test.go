@@ -138,5 +138,3 @@ func TestNobodyIsBornWhileTheTreeIsKilled(t *testing.T) {
 		}
 	}
 }
-
-var _ = context.Background

@@ -2,6 +2,7 @@ package mp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -76,7 +77,9 @@ const orphanGrace = 20 * time.Millisecond
 func live(me child.Self) int {
 	n, err := grow(me)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		if !errors.Is(err, shm.ErrWithdrawn) { // that the parent knows, or is dead
+			fmt.Fprintln(os.Stderr, err)
+		}
 		return exitUnborn
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())

@@ -28,7 +28,8 @@ type Process struct {
 	owner    owner // or nil
 	released atomic.Bool
 
-	done chan struct{} // closed when the process and all it was are gone
+	settled chan struct{} // closed when the starter looks at the birth block no more
+	done    chan struct{} // closed when the process and all it was are gone
 
 	// Written before done is closed.
 	exit child.Exit
@@ -53,6 +54,7 @@ func (p *Process) watch() {
 	if !p.drained {
 		a.DropUndelivered(p.inc)
 	}
+	<-p.settled
 	p.news.block.Close()
 	p.err = p.verdict()
 	if err != nil {

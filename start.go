@@ -14,7 +14,7 @@ import (
 )
 
 // Start starts a process that runs f with in, and returns as soon as it is
-// started. What f returns is known to Wait, except the value; see Run for that.
+// started, or, if it is detached, as soon as it has begun to run by itself. What f returns is known to Wait, except the value; see Run for that.
 //
 // The process gets this program's environment, directory, standard output and
 // error, and /dev/null as standard input. It ends when its parent dies. When ctx
@@ -78,10 +78,15 @@ func (f *Func[In, Out]) start(ctx context.Context, in In, opts []ProcessOption) 
 	l := letter{Func: f.name, Type: typeOf[In, Out](), Arg: arg}
 	p, err := launch(l, carried, o)
 	runtime.KeepAlive(in) // its handles must not be given back before the letter holds them
-	if err == nil {
-		p.follow(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return p, err
+	p.follow(ctx)
+	if p.detached {
+		p.news.awaitOpening() // until then it would go with its parent
+	}
+	close(p.settled)
+	return p, nil
 }
 
 func typeOf[In, Out any]() uint32 { return shm.TypeHash(reflect.TypeFor[func(In) Out]()) }
@@ -140,7 +145,8 @@ func bear(a *shm.Arena, inc shm.Incarnation, l letter, carried []wire.Handle, o 
 	}
 	p := &Process{
 		name: l.Name, fn: l.Func, child: c, inc: inc, news: news,
-		grace: o.grace, kept: o.keep, drained: o.drained, detached: o.spec.Detached, owner: o.owner, done: make(chan struct{}),
+		grace: o.grace, kept: o.keep, drained: o.drained, detached: o.spec.Detached, owner: o.owner,
+		settled: make(chan struct{}), done: make(chan struct{}),
 	}
 	p.enroll()
 	Logger().Debug("mp: process started", "name", p.name, "pid", p.PID(), "func", p.fn)

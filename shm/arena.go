@@ -110,7 +110,7 @@ func attach(seg *Segment, self Incarnation) (*Arena, error) {
 	}
 	st := a.slots[self.Slot()].load()
 	if st.phase() != reserved || st.gen() != self.Generation() {
-		return nil, fmt.Errorf("shm: no place is reserved for process %v: the parent gave it up", self)
+		return nil, fmt.Errorf("shm: no place is reserved for process %v: %w", self, ErrWithdrawn)
 	}
 	return a, a.join(self, st)
 }

@@ -20,6 +20,9 @@ var (
 	// ErrProcessTableFull: MaxProcesses processes live in the arena.
 	ErrProcessTableFull = errors.New("process table full")
 
+	// ErrWithdrawn: the parent gave this process up, or died, before it had joined.
+	ErrWithdrawn = errors.New("the parent gave this process up")
+
 	// ErrDamaged: shared memory holds what no process of this library wrote.
 	ErrDamaged = errors.New("shared memory is damaged")
 )

@@ -39,7 +39,7 @@ func TestBirthsUnderWayComeToNothing(t *testing.T) {
 			_, err = a.SignalTree(a.Self(), sig, noSignal)
 			require.NoError(t, err)
 			_, err = Attach(a.File(), i)
-			require.ErrorContains(t, err, "withdrawn")
+			require.ErrorIs(t, err, ErrWithdrawn)
 
 			_, err = a.Reserve()
 			if sig == syscall.SIGKILL {

@@ -82,5 +82,5 @@ func TestAReservedPlaceThatWasWithdrawnCannotBeTaken(t *testing.T) {
 	require.NoError(t, err)
 	a.Bury(i)
 	_, err = Attach(a.File(), i)
-	require.ErrorContains(t, err, "gave it up")
+	require.ErrorIs(t, err, ErrWithdrawn)
 }

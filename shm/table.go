@@ -172,7 +172,7 @@ func (a *Arena) Reserve() (Incarnation, error) {
 func (a *Arena) join(i Incarnation, from slotStatus) error {
 	a.self, a.parent = i, from.owner()
 	if !a.slots[i.Slot()].describe(from) || !a.startGuardian(from) {
-		return fmt.Errorf("shm: the place %v in the process table was withdrawn: the parent gave this process up", i)
+		return fmt.Errorf("shm: place %v in the process table: %w", i, ErrWithdrawn)
 	}
 	step()
 	a.head.tableVersion.Add(1)

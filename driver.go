@@ -3,246 +3,181 @@ package mp
 import (
 	"context"
 	"fmt"
-	"sync"
+	"os"
+	"os/signal"
+	"sync/atomic"
 	"time"
 )
 
-// A driver is the parent's half of one worker: a goroutine that gives it tasks,
-// one at a time, and knows which one it has. The worker's process may die at any
-// time; the driver then starts another.
+// A driver keeps one place of a pool staffed: a goroutine that hires a worker, waits
+// until it is gone, settles what it leaves, and hires the next. Giving out tasks is
+// the ledger's affair.
 type driver struct {
-	pool  *Pool
-	index int
-
-	link   *link
-	gone   context.Context // ends with the process
-	useful bool            // the process has begun a task
-
-	mu   sync.Mutex
-	proc *Process // written by the driver alone, so it reads it without mu
-	id   uint64   // of the task the worker has; ids are never reused
-	task *task    // nil while it has none
+	pool *Pool
+	name string
+	quit chan struct{} // closed when the place is given up
 }
 
-// drive is the driver's life.
-func (d *driver) drive() {
+// A hired worker has what has to be given back when it is gone.
+type hired struct {
+	*worker
+	clear func()
+	since time.Time
+}
+
+// drive is the driver's life, from its first worker on.
+func (d *driver) drive(w *hired) {
 	defer d.pool.drivers.Done()
-	for d.pool.working() {
-		if err := d.staff(); err != nil {
-			d.pool.fail(err)
-			return
+	for w != nil {
+		<-w.staff.gone()
+		d.pool.bury(w.worker, d.pool.died(w))
+		w.clear()
+		d.pool.mourn(w)
+		w = d.replace()
+	}
+}
+
+// replace hires the next worker, and tries until it succeeds, or the pool gives up. It
+// returns nil when none is needed.
+func (d *driver) replace() *hired {
+	for {
+		if !d.pause() {
+			return nil
 		}
-		if t := d.pool.backlog.take(d.alive); t != nil {
-			d.do(t)
-		} else if d.alive() {
-			break // closed and nothing left
+		w, err := d.pool.hire(d.name)
+		if err == nil {
+			d.pool.join(w.worker)
+			return w
 		}
+		d.pool.mishap(err)
 	}
-	d.dismiss()
 }
 
-func (d *driver) alive() bool { return d.proc.Alive() }
-
-// staff sees to it that there is a living worker.
-func (d *driver) staff() error {
-	if d.proc != nil && d.alive() {
-		return nil
-	}
-	if d.proc != nil {
-		if err := d.pool.mourn(d); err != nil {
-			return err
-		}
-		d.clear()
-	}
-	return d.hire()
-}
-
-// hire starts a worker.
-func (d *driver) hire() error {
-	l, err := newLink()
-	if err != nil {
-		return err
-	}
-	opts := append(d.pool.processOptions(d.index), drainedByPool, ownedBy(d.pool))
-	p, err := workerMain.start(context.Background(), workerArg{l}, opts)
-	if err != nil {
-		_ = l.free()
-		return err
-	}
-	gone, cancel := context.WithCancel(context.Background())
-	d.link, d.gone, d.useful = l, gone, false
-	d.setProc(p)
-	go func() {
-		<-p.done
-		cancel()
-		d.pool.backlog.kick()
-	}()
-	return nil
-}
-
-// drainedByPool leaves what a dead worker has sent to its driver.
-func drainedByPool(o *processOptions) { o.drained = true }
-
-// clear gives back what a dead worker leaves, after its answers were read.
-func (d *driver) clear() {
-	d.proc.news.arena.DropUndelivered(d.proc.inc)
-	_ = d.link.free()
-	d.setProc(nil)
-}
-
-func (d *driver) setProc(p *Process) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.proc = p
-}
-
-// dismiss ends the worker.
-func (d *driver) dismiss() {
-	_ = d.link.view.requests.Close()
-	timer := time.NewTimer(d.pool.grace)
+// pause waits as long as the last misfortunes advise, and reports whether a worker is
+// needed then.
+func (d *driver) pause() bool {
+	timer := time.NewTimer(d.pool.pause())
 	defer timer.Stop()
 	select {
-	case <-d.proc.done:
 	case <-timer.C:
-		_ = d.proc.Kill()
-		<-d.proc.done
+	case <-d.quit:
+	case <-d.pool.left:
 	}
-	d.pool.ended.Add(1)
-	d.clear()
+	select {
+	case <-d.quit:
+		return false
+	case <-d.pool.left:
+		return false
+	default:
+		return true
+	}
 }
 
-// do has the worker do one task.
-func (d *driver) do(t *task) {
-	id := d.assign(t)
-	defer d.unassign()
-	stop := context.AfterFunc(t.ctx, func() { d.cancel(id) })
-	defer stop()
-	e := envelope{id: id, typ: t.typ, fn: t.fn, body: t.arg}
-	err := e.send(d.gone, d.proc.news.arena, d.link.view.requests, d.proc.inc, t.handles)
-	t.letGo()
+// A worker's process runs this function: it does what comes through its link until
+// the pool closes it.
+var workerMain = Register("mp.worker", func(ctx context.Context, in workerArg) (struct{}, error) {
+	// The terminal's Ctrl-C goes to everybody; what it means is the parent's to say.
+	signal.Ignore(os.Interrupt)
+	a := in.Link.obj.Arena()
+	s, err := newServer(ctx, a, a.Parent(), in.Link.view)
 	if err != nil {
-		if d.gone.Err() != nil {
-			d.pool.backlog.putBack(t)
-			return
-		}
-		t.finish(nil, fmt.Errorf("mp: call %q: %w", t.fn, err))
-		return
+		return struct{}{}, err
 	}
-	d.await(t, id)
+	s.init = in.Init
+	serving.Store(s)
+	return struct{}{}, s.serve()
+})
+
+type workerArg struct {
+	Link *link
+	Init *initializer
 }
 
-// await waits for the worker's answer to the task, or its death.
-func (d *driver) await(t *task, id uint64) {
-	for {
-		e, err := d.receive()
-		if err != nil {
-			d.lost(t, err)
-			return
-		}
-		if e.id != id {
-			e.close() // nobody asked for it
-			continue
-		}
-		d.useful = true
-		t.finish(e, nil)
-		e.close() // if nobody wanted it any more
-		return
+// serving is the server of this process, if it is a worker.
+var serving atomic.Pointer[server]
+
+// cancelTask ends the context of an element, when the parent says so.
+func cancelTask(number uint64) {
+	if s := serving.Load(); s != nil {
+		s.cancel(uint32(number))
 	}
 }
 
-// receive takes the next answer, also if the worker died after it.
-func (d *driver) receive() (*envelope, error) {
-	cell, err := d.link.view.answers.Take(d.gone)
-	if err != nil && d.gone.Err() != nil {
-		cell, err = d.link.view.answers.TryTake()
-	}
+// hireProcess starts a worker in a process of its own.
+func (p *Pool) hireProcess(name string) (*hired, error) {
+	l, err := newLink()
 	if err != nil {
 		return nil, err
 	}
-	return open(d.proc.news.arena, cell)
-}
-
-// lost sees to the task of a worker that did not answer.
-func (d *driver) lost(t *task, err error) {
-	if d.gone.Err() == nil {
-		// The link is damaged; a worker behind it is of no use.
-		_ = d.proc.Kill()
-		<-d.proc.done
-		t.finish(nil, fmt.Errorf("mp: call %q: %w", t.fn, err))
-		return
-	}
-	unread := d.unread()
-	if unread && t.attempt < maxAttempts {
-		d.pool.backlog.putBack(t)
-		return
-	}
-	d.useful = !unread // or deaths before the first task would count as work
-	exit := d.proc.exit
-	t.finish(nil, &WorkerDiedError{
-		PID: d.proc.PID(), Signal: exit.Signal, ExitCode: exit.Code, Func: t.fn, Attempt: t.attempt, OOM: exit.OOM, Stderr: exit.Crash,
-	})
-}
-
-// maxAttempts bounds how many workers may die between taking a task and
-// beginning it.
-const maxAttempts = 3
-
-// unread reports whether the dead worker never began the task: the request is
-// still in the ring.
-func (d *driver) unread() bool {
-	cell, err := d.link.view.requests.TryTake()
+	opts := []ProcessOption{WithName(name), WithEnv(p.env...), WithGrace(p.grace), drainedByPool}
+	proc, err := workerMain.start(context.Background(), workerArg{l, p.init}, opts)
 	if err != nil {
-		return false
+		_ = l.free()
+		return nil, err
 	}
-	cell.Release()
-	return true
-}
-
-func (d *driver) assign(t *task) uint64 {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.id++
-	d.task = t
-	return d.id
-}
-
-func (d *driver) unassign() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.task = nil
-}
-
-// has reports whether the worker still has the task with this id.
-func (d *driver) has(id uint64) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.task != nil && d.id == id
-}
-
-// cancel ends the task's context in the worker, and after the grace the worker.
-func (d *driver) cancel(id uint64) {
-	d.mu.Lock()
-	proc := d.proc
-	current := d.task != nil && d.id == id
-	d.mu.Unlock()
-	if !current || proc == nil {
-		return
+	a := proc.news.arena
+	staff := &workerProcess{proc: proc}
+	w, err := newWorker(p.poolLedger, a, l.view, staff)
+	if err != nil { // which it cannot, in memory that is new
+		staff.kill()
+		<-proc.done
+		_ = l.free()
+		return nil, err
 	}
-	_ = proc.child.Command(commandCancelTask, id)
-	time.AfterFunc(d.pool.grace, func() {
-		if d.has(id) {
-			_ = proc.Kill()
-		}
-	})
+	clear := func() {
+		a.DropUndelivered(proc.inc)
+		_ = l.free()
+	}
+	return &hired{w, clear, time.Now()}, nil
 }
 
-// abort makes the worker's task fail now and ends the worker.
-func (d *driver) abort(why error) {
-	d.mu.Lock()
-	t, id := d.task, d.id
-	d.mu.Unlock()
-	if t != nil {
-		t.finish(nil, why)
-		d.cancel(id)
+// drainedByPool leaves what a dead worker has sent to the pool.
+func drainedByPool(o *processOptions) { o.drained = true }
+
+// A workerProcess is the staff of a worker that is a process.
+type workerProcess struct {
+	proc   *Process
+	number atomic.Uint32 // of the element to cancel
+}
+
+// cancel does not wait: the pipe to a process that does not read may be full.
+func (s *workerProcess) cancel(number uint32) {
+	s.number.Store(number)
+	go func() { _ = s.proc.child.Command(commandCancelTask, uint64(s.number.Load())) }()
+}
+
+func (s *workerProcess) cancelAll() {
+	go func() { _ = s.proc.child.Command(commandCancel, 0) }()
+}
+
+func (s *workerProcess) kill()                 { _ = s.proc.Kill() }
+func (s *workerProcess) gone() <-chan struct{} { return s.proc.done }
+
+func (s *workerProcess) death() error {
+	exit := s.proc.exit
+	return &WorkerDiedError{PID: s.proc.PID(), Signal: exit.Signal, ExitCode: exit.Code, Stderr: exit.Crash}
+}
+
+func (s *workerProcess) ending() error { return s.proc.ending() }
+
+// ending is why the worker is gone, and why that was.
+func (w *hired) ending() error {
+	switch {
+	case w.sick != nil:
+		return w.sick
+	case w.broken != nil:
+		return fmt.Errorf("%w: %w", w.broken, w.staff.ending())
 	}
+	return w.staff.ending()
+}
+
+// died is the error of a call that the worker was at.
+func (p *Pool) died(w *hired) error {
+	death := w.staff.death()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w.broken != nil {
+		death = fmt.Errorf("%w: %w", w.broken, death)
+	}
+	return death
 }

@@ -17,6 +17,7 @@ type Func[In, Out any] struct {
 	in   *wire.Codec[In]
 	out  *wire.Codec[Out]
 	f    func(context.Context, In) (Out, error)
+	typ  uint32 // digest of In and Out
 }
 
 // Name is the name it was registered under.
@@ -52,11 +53,14 @@ func Register[In, Out any](name string, f func(context.Context, In) (Out, error)
 	if err != nil {
 		panic(fmt.Sprintf("mp: Register(%q): %v", name, err))
 	}
-	fn := &Func[In, Out]{name: name, in: in, out: out, f: f}
+	fn := &Func[In, Out]{name: name, in: in, out: out, f: f, typ: typeOf[In, Out]()}
 	register(&function{
 		name:    name,
-		typ:     typeOf[In, Out](),
+		typ:     fn.typ,
 		prepare: func(arg []byte) (func(context.Context) answer, error) { return prepare(fn, arg) },
+		serve: func(ctx context.Context, arg []byte, decoded func(), dst []byte) answer {
+			return serve(fn, ctx, arg, decoded, dst)
+		},
 	})
 	return fn
 }
@@ -82,6 +86,7 @@ type function struct {
 	typ     uint32 // digest of the types of argument and result
 	where   string // file and line of its registration
 	prepare func(arg []byte) (func(context.Context) answer, error)
+	serve   func(ctx context.Context, arg []byte, decoded func(), dst []byte) answer
 }
 
 var registry struct {

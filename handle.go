@@ -130,17 +130,6 @@ func (h *handle[V, D]) WireRef() (shm.Ref, error) {
 	return h.obj.Ref(), nil
 }
 
-// hold opens the object once more.
-func (h *handle[V, D]) hold() (held, error) {
-	var d D
-	r, err := h.WireRef()
-	if err != nil {
-		return held{}, err
-	}
-	o, err := h.obj.Arena().Open(r, d.kind(), d.typ())
-	return held{o}, err
-}
-
 // In CBOR a handle is a byte string of shm.RefSize bytes (RFC 8949, major type 2).
 const cborRef = 0x40 | shm.RefSize
 

@@ -6,35 +6,34 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // A Pool is a set of worker processes that run registered functions for their
-// parent: Func.Call, Go, Map, MapSeq and MapUnordered. Each worker does one task
+// parent: Func.Call, Go, Map, MapSeq and MapUnordered. Each worker does one call
 // at a time.
 //
-// A worker that dies costs the task it was running, which fails with a
+// A worker that dies costs the call it was running, which fails with a
 // *WorkerDiedError, and nothing else: another is started in its place. Every
 // call ends, with a result or an error.
 //
 // Python: Pool.
 type Pool struct {
-	backlog *backlog
+	*poolLedger
+	hire    func(name string) (*hired, error)
 	drivers sync.WaitGroup
-	list    []*driver
-	grace   time.Duration
+	places  int // from the start
 	env     []string
+	init    *initializer
 	unwatch func() bool
 
-	mu     sync.Mutex
-	failed error // why the pool gave up
+	leaving sync.Once     // guards the closing of
+	left    chan struct{} // no place is staffed any more
+	gone    chan struct{} // closed when the last worker is
 
-	early   atomic.Int64 // workers in a row that died without having been of use
-	started atomic.Int64
-	died    atomic.Int64
-	ended   atomic.Int64 // dismissed, so not died
-	tasks   atomic.Int64
+	// Guarded by mu.
+	failed error // why the pool gave up
+	early  int   // misfortunes in a row: see mishap
 }
 
 // A PoolOption changes how a pool works.
@@ -77,7 +76,19 @@ func NewPool(ctx context.Context, workers int, opts ...PoolOption) (*Pool, error
 	for _, set := range opts {
 		set(&o)
 	}
-	p := &Pool{backlog: newBacklog(), grace: o.grace, env: withMaxProcs(o.env, workers)}
+	a, err := arena()
+	if err != nil {
+		return nil, err
+	}
+	p := &Pool{
+		poolLedger: newLedger(a),
+		places:     workers,
+		env:        withMaxProcs(o.env, workers),
+		left:       make(chan struct{}),
+		gone:       make(chan struct{}),
+	}
+	p.hire = p.hireProcess
+	p.grace = o.grace
 	if err := p.open(workers); err != nil {
 		return nil, fmt.Errorf("mp: a pool of %d workers: %w", workers, err)
 	}
@@ -87,22 +98,35 @@ func NewPool(ctx context.Context, workers int, opts ...PoolOption) (*Pool, error
 
 // open starts the workers, all or none.
 func (p *Pool) open(workers int) error {
+	var failed error
 	for i := range workers {
-		d := &driver{pool: p, index: i}
-		if err := d.hire(); err != nil {
-			for _, d := range p.list {
-				d.dismiss()
-			}
-			return err
+		d := &driver{pool: p, name: fmt.Sprintf("worker-%d", i+1), quit: make(chan struct{})}
+		w, err := p.hire(d.name)
+		if err != nil {
+			failed = err
+			break
 		}
-		p.started.Add(1)
-		p.list = append(p.list, d)
+		p.counts.Started++
+		p.join(w.worker)
+		p.drivers.Add(1)
+		go d.drive(w)
 	}
-	p.drivers.Add(workers)
-	for _, d := range p.list {
-		go d.drive()
+	go p.keepBooks()
+	go p.finish()
+	if failed != nil {
+		p.halt(failed)
+		<-p.gone
 	}
-	return nil
+	return failed
+}
+
+// finish sees the last worker off.
+func (p *Pool) finish() {
+	<-p.left
+	p.drivers.Wait()
+	close(p.ended)
+	p.lookout.Wake()
+	close(p.gone)
 }
 
 func withMaxProcs(env []string, workers int) []string {
@@ -114,35 +138,52 @@ func withMaxProcs(env []string, workers int) []string {
 	return append(env[:len(env):len(env)], fmt.Sprintf("GOMAXPROCS=%d", max(1, NumCPU()/workers)))
 }
 
-func (p *Pool) processOptions(index int) []ProcessOption {
-	return []ProcessOption{WithName(fmt.Sprintf("worker-%d", index+1)), WithEnv(p.env...), WithGrace(p.grace)}
-}
-
 // Workers is the number of workers.
-func (p *Pool) Workers() int { return len(p.list) }
+func (p *Pool) Workers() int { return p.places }
 
 // PoolStats counts what a pool has done.
 type PoolStats struct {
 	Workers int // processes that are alive
 	Started int // processes that were ever started
 	Died    int // of those, how many died before the pool was closed
-	Tasks   int // tasks taken in
+	Tasks   int // calls taken in
+	Done    int // of those, how many have returned
+	Failed  int // and how many have failed
 }
 
 // Stats counts.
 func (p *Pool) Stats() PoolStats {
-	started, died := p.started.Load(), p.died.Load()
-	return PoolStats{Workers: int(started - died - p.ended.Load()), Started: int(started), Died: int(died), Tasks: int(p.tasks.Load())}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.counts
+	s.Workers = len(p.workers)
+	return s
 }
 
 // Close takes no more tasks, waits until those that were taken are done, and
 // ends the workers. Closing again waits, too, and is no error. It returns the
 // error that made the pool give up, if one did. Python: close and join.
 func (p *Pool) Close() error {
-	p.backlog.close(ErrPoolClosed)
-	p.drivers.Wait()
-	p.unwatch()
-	return p.failure()
+	p.mu.Lock()
+	if p.closed == nil {
+		p.closed = ErrPoolClosed
+	}
+	for p.inflight > 0 {
+		p.quiet.Wait()
+	}
+	p.dismiss()
+	p.mu.Unlock()
+	return p.wait()
+}
+
+// dismiss ends the workers when they have done what they have. mu is held.
+func (p *Pool) dismiss() {
+	p.leaving.Do(func() { close(p.left) })
+	p.over = true
+	for _, w := range p.workers {
+		w.dismissed = true
+		w.leave()
+	}
 }
 
 // Stop ends the pool now: tasks that are waiting or running fail with
@@ -150,64 +191,82 @@ func (p *Pool) Close() error {
 // have not returned after the grace. Python: terminate and join.
 func (p *Pool) Stop() error {
 	p.halt(ErrPoolClosed)
-	p.drivers.Wait()
+	return p.wait()
+}
+
+// wait waits until the last worker is gone.
+func (p *Pool) wait() error {
+	<-p.gone
 	p.unwatch()
-	return p.failure()
-}
-
-// halt lets every task fail with why, and the drivers end.
-func (p *Pool) halt(why error) {
-	p.backlog.close(why)
-	for _, t := range p.backlog.drop() {
-		t.finish(nil, why)
-	}
-	for _, d := range p.list {
-		d.abort(why)
-	}
-}
-
-func (p *Pool) failure() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.failed
 }
 
-// fail gives the pool up: a driver cannot get a worker.
-func (p *Pool) fail(err error) {
+// halt lets every task fail with why, and the workers end.
+func (p *Pool) halt(why error) {
 	p.mu.Lock()
-	if p.failed == nil {
-		p.failed = err
+	defer p.mu.Unlock()
+	p.failAll(why)
+	for _, w := range p.workers {
+		w.stop()
 	}
-	p.mu.Unlock()
-	p.halt(err)
+	p.dismiss()
 }
 
-// working reports whether drivers should go on.
-func (p *Pool) working() bool { return !p.backlog.done() }
-
-// earlyDeaths is how many workers in a row, beside one for each place, may die
-// without having answered anything before the pool gives up.
+// earlyDeaths is how many misfortunes in a row, beside one for each place, are too
+// many.
 const earlyDeaths = 5
 
-// mourn counts a dead worker, and is an error if there were too many.
-func (p *Pool) mourn(d *driver) error {
-	p.died.Add(1)
-	if d.useful {
-		p.early.Store(0)
-	} else if n := p.early.Add(1); n > int64(len(p.list)+earlyDeaths) {
-		last := d.proc.ending()
-		d.clear()
-		return fmt.Errorf("mp: %w: %d in a row ended before they answered anything, the last with: %w", ErrCrashLoop, n, last)
+// A worker that has begun no task and lived less than this was of no use.
+const tooYoung = time.Second
+
+// mourn counts a worker that is gone. mu is not held.
+func (p *Pool) mourn(w *hired) {
+	p.mu.Lock()
+	if !w.dismissed {
+		p.counts.Died++
 	}
-	p.started.Add(1)
-	return nil
+	young := !w.up || time.Since(w.since) < tooYoung
+	switch {
+	case w.useful:
+		p.early = 0
+	case w.dismissed && w.sick == nil:
+	case young:
+		p.mu.Unlock()
+		p.mishap(w.ending())
+		return
+	}
+	p.mu.Unlock()
 }
 
-// submit takes a task in.
-func (p *Pool) submit(t *task) {
-	t.watch()
-	p.tasks.Add(1)
-	if err := p.backlog.put(t); err != nil {
-		t.finish(nil, err)
+// mishap counts a worker that was of no use, or could not be started. If there were
+// too many in a row, the pool gives up.
+func (p *Pool) mishap(err error) {
+	p.mu.Lock()
+	p.early++
+	n := p.early
+	if n > p.places+earlyDeaths && p.failed == nil {
+		p.failed = fmt.Errorf("mp: %w: %d in a row were of no use before they began a task, the last with: %w", ErrCrashLoop, n, err)
 	}
+	err = p.failed
+	p.mu.Unlock()
+	if err != nil {
+		p.halt(err)
+	}
+}
+
+const (
+	firstPause = 5 * time.Millisecond
+	maxPause   = time.Second
+)
+
+// pause is how long to wait before the next worker is hired.
+func (p *Pool) pause() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.early == 0 {
+		return 0
+	}
+	return min(maxPause, firstPause<<min(p.early-1, 10))
 }

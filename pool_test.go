@@ -223,35 +223,3 @@ func TestABadPoolIsRefused(t *testing.T) {
 	_, err = square.Start(ctx, 1)
 	require.ErrorIs(t, err, context.Canceled)
 }
-
-func BenchmarkPoolCall(b *testing.B) {
-	p, err := NewPool(b.Context(), 1)
-	require.NoError(b, err)
-	defer func() { _ = p.Stop() }()
-	_, err = square.Call(b.Context(), p, 1)
-	require.NoError(b, err)
-	for b.Loop() {
-		if _, err := square.Call(b.Context(), p, 3); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkPoolMap(b *testing.B) {
-	p, err := NewPool(b.Context(), 2)
-	require.NoError(b, err)
-	defer func() { _ = p.Stop() }()
-	in := make([]int, b.N)
-	b.ResetTimer()
-	if _, err := square.Map(b.Context(), p, in); err != nil {
-		b.Fatal(err)
-	}
-}
-
-func BenchmarkRun(b *testing.B) {
-	for b.Loop() {
-		if _, err := square.Run(b.Context(), 3); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

@@ -1,121 +1,210 @@
 package mp
 
 import (
-	"context"
-	"sync"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
 
 	"github.com/mpgo/mp/internal/wire"
 	"github.com/mpgo/mp/shm"
 )
 
-// A task is one call that a pool has to make: encoded, so that its backlog and
+// A task is what a pool gives to a worker at a time: one or more elements, each the
+// input of one call of the same function. It is encoded, so that the ledger and the
 // workers need not know its types.
 //
-// Its life: waiting ─begin─▶ begun ─finish─▶ finished. A caller that gives up
-// finishes it at once; whoever finishes first tells the outcome, and it is told
-// exactly once.
+// Its elements are done one after the other. A task can be split between two of
+// them; the parts share the body.
 type task struct {
-	ctx     context.Context
-	fn      string
-	typ     uint32
-	arg     []byte
-	handles []wire.Handle // that arg speaks of; the task's own, see hold
-	attempt int           // how many workers have begun it
+	job   *job
+	first int // of its elements, in the job
+	skip  int // elements of the body before them
+	count int // elements
 
-	// outcome gets the answer, which it closes before anybody hears of it, or an
-	// error. It must not block.
-	outcome func(answer *envelope, err error)
+	name   string // of the function
+	typ    uint32
+	body   []byte      // if it is inline, see request
+	parcel *shm.Object // else; held until the task is done
+	ref    [shm.RefSize]byte
 
-	mu       sync.Mutex
-	finished bool
-	senders  int         // who use the handles
-	stop     func() bool // ends the watch on ctx
+	// Guarded by the ledger's mutex.
+	number uint32 // of the first element, for the worker that has the task
+	done   int    // elements that are answered or failed
+	deaths int    // of workers that had begun its first element
+	parts  bool   // it was split, so another task has its body, too
 }
 
-// A holdable is a handle that can be doubled. All of this package are.
-type holdable interface{ hold() (held, error) }
+// split cuts t before its element at, and returns the rest as a task of its own.
+func (t *task) split(at int) *task {
+	t.sharePart()
+	rest := *t
+	rest.first += at
+	rest.skip += at
+	rest.count -= at
+	rest.done, rest.deaths = 0, 0
+	if rest.parcel != nil {
+		rest.parcel.Hold()
+	}
+	t.count = at
+	return &rest
+}
 
-// A held is a handle that belongs to a task.
-type held struct{ *shm.Object }
+// sharePart makes t one that has no body of its own.
+func (t *task) sharePart() {
+	t.job.bytes -= t.size()
+	t.parts = true
+}
 
-// WireRef names the object in messages.
-func (h held) WireRef() (shm.Ref, error) { return h.Ref(), nil }
+// release gives the body back, when the task is done or dropped.
+func (t *task) release() {
+	t.job.bytes -= t.size()
+	if t.parcel != nil {
+		t.parcel.Close()
+		t.parcel = nil
+	}
+	if !t.parts && !t.job.once {
+		t.job.spare = append(t.job.spare, t)
+	}
+}
 
-// hold gives the task handles of its own, so that its caller may free theirs as
-// soon as the pool has it.
-func (t *task) hold(handles []wire.Handle) error {
-	for _, h := range handles {
-		own := h
-		if h, ok := h.(holdable); ok {
-			double, err := h.hold()
-			if err != nil {
-				t.release()
-				return err
-			}
-			own = double
-		}
-		t.handles = append(t.handles, own)
+// size is what counts as the memory that the task takes: a part has none of its own.
+func (t *task) size() int {
+	switch {
+	case t.parts:
+		return 0
+	case t.parcel != nil:
+		return len(t.parcel.Bytes())
+	}
+	return len(t.body)
+}
+
+// blame is the error of an element whose worker died, which is told in general.
+func (t *task) blame(died error) error {
+	e := new(WorkerDiedError)
+	if !errors.As(died, &e) {
+		return died
+	}
+	own := *e
+	own.Func, own.Attempt = t.name, t.deaths
+	return &own
+}
+
+// request is the message that gives the task to a worker.
+func (t *task) request(number uint32) request {
+	r := request{number: number, skip: uint32(t.skip), count: uint32(t.count), typ: t.typ, how: howInline, body: t.body}
+	if t.parcel != nil {
+		r.how, r.body = howParcel, t.ref[:]
+	}
+	return r
+}
+
+// A loader makes tasks of inputs.
+type loader[In, Out any] struct {
+	f       *Func[In, Out]
+	body    []byte
+	handles []wire.Handle
+	count   int
+}
+
+// errLongArgument is about what no body can hold.
+var errLongArgument = fmt.Errorf("an argument of 4 GiB or more: %w", ErrTooLarge)
+
+// add encodes one more input. After an error the loader is as before.
+func (l *loader[In, Out]) add(in In) error {
+	body, at := appendElement(l.body)
+	body, err := l.f.in.Append(body, in)
+	if err == nil && !endElement(body, at) {
+		err = errLongArgument
+	}
+	l.body = body[:len(l.body)]
+	if err != nil {
+		return fmt.Errorf("mp: call %q: %w", l.f.name, err)
+	}
+	l.body = body
+	l.count++
+	if l.f.in.HasHandles() {
+		l.handles = append(l.handles, l.f.in.Handles(in)...)
 	}
 	return nil
 }
 
-// release gives the handles back.
-func (t *task) release() {
-	for _, h := range t.handles {
-		if own, ok := h.(held); ok {
-			own.Close()
+// load fills t with what was added, and empties the loader. Nothing of it is lost if
+// the inputs are freed now, even by a worker that has not opened it.
+func (l *loader[In, Out]) load(t *task) error {
+	t.name, t.typ, t.count = l.f.name, l.f.typ, l.count
+	if len(t.name) > inlineLimit {
+		return fmt.Errorf("mp: call: the function's name has %d bytes; give it a shorter one: %w", len(t.name), ErrTooLarge)
+	}
+	defer func() {
+		clear(l.handles)
+		l.body, l.handles, l.count = l.body[:0], l.handles[:0], 0
+		if cap(l.body) > 4*inlineLimit {
+			l.body = nil
 		}
+	}()
+	if len(l.handles) == 0 && len(l.body) <= inlineLimit {
+		t.body = append(t.body[:0], l.body...)
+		return nil
 	}
-	t.handles = nil
+	a, err := arena()
+	if err == nil {
+		t.parcel, err = pack(a, l.body, l.handles)
+	}
+	runtime.KeepAlive(l.handles)
+	if err != nil {
+		return fmt.Errorf("mp: call %q: %w", l.f.name, err)
+	}
+	_, _ = t.parcel.Ref().AppendBinary(t.ref[:0]) // in place: there is room
+	return nil
 }
 
-// watch makes the end of ctx the end of the task, for its caller: a worker that
-// has begun it is another matter.
-func (t *task) watch() {
-	stop := context.AfterFunc(t.ctx, func() { t.finish(nil, context.Cause(t.ctx)) })
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.stop = stop
+// A queue of tasks, first in, first out; its zero value is empty.
+type taskQueue struct {
+	list []*task
+	head int
 }
 
-// begin reports whether the task is still to be done. If so, the caller may use the
-// handles until it lets go of them.
-func (t *task) begin() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.finished {
-		return false
+func (q *taskQueue) length() int { return len(q.list) - q.head }
+
+func (q *taskQueue) first() *task { return q.list[q.head] }
+
+func (q *taskQueue) all() []*task { return q.list[q.head:] }
+
+func (q *taskQueue) push(t *task) {
+	if q.head > 64 && q.head > len(q.list)/2 { // rather than let it creep through memory
+		n := copy(q.list, q.all())
+		clear(q.list[n:])
+		q.list, q.head = q.list[:n], 0
 	}
-	t.attempt++
-	t.senders++
-	return true
+	q.list = append(q.list, t)
 }
 
-// letGo ends the use of the handles.
-func (t *task) letGo() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.senders--
-	if t.finished && t.senders == 0 {
-		t.release()
+func (q *taskQueue) pop() *task {
+	t := q.list[q.head]
+	q.list[q.head] = nil
+	if q.head++; q.head == len(q.list) {
+		q.list, q.head = q.list[:0], 0
+	}
+	return t
+}
+
+// pushFront puts tasks before all others, in their order.
+func (q *taskQueue) pushFront(tasks []*task) {
+	if len(tasks) > 0 {
+		q.list, q.head = slices.Concat(tasks, q.all()), 0
 	}
 }
 
-// finish tells the outcome, unless that was done before.
-func (t *task) finish(answer *envelope, err error) {
-	t.mu.Lock()
-	first := !t.finished
-	t.finished = true
-	stop := t.stop
-	if first && t.senders == 0 {
-		t.release()
-	}
-	t.mu.Unlock()
-	if !first {
-		return
-	}
-	if stop != nil {
-		stop()
-	}
-	t.outcome(answer, err)
+// keep drops all tasks but those that wanted wants.
+func (q *taskQueue) keep(wanted func(*task) bool) {
+	all := q.all()
+	kept := slices.DeleteFunc(all, func(t *task) bool { return !wanted(t) })
+	q.list = q.list[:q.head+len(kept)]
+}
+
+// cut leaves the first n tasks.
+func (q *taskQueue) cut(n int) {
+	clear(q.list[q.head+n:])
+	q.list = q.list[:q.head+n]
 }

@@ -1,97 +1,355 @@
 package mp
 
 import (
-	"context"
 	"errors"
-	"os"
-	"os/signal"
-	"sync"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/mpgo/mp/ipc"
+	"github.com/mpgo/mp/shm"
 )
 
-// A worker's process runs this function: it does what comes through its link,
-// one task after the other, until the pool closes the link.
-var workerMain = Register("mp.worker", func(ctx context.Context, in workerArg) (struct{}, error) {
-	// The terminal's Ctrl-C goes to everybody; what it means is the parent's to say.
-	signal.Ignore(os.Interrupt)
-	a := in.Link.obj.Arena()
-	for {
-		cell, err := in.Link.view.requests.Take(ctx)
-		if errors.Is(err, ErrClosed) {
-			return struct{}{}, nil
-		}
-		if err != nil {
-			return struct{}{}, err
-		}
-		e, err := open(a, cell)
-		if err != nil {
-			return struct{}{}, err
-		}
-		ans := e.work(ctx)
-		reply := envelope{id: e.id, body: ans.bytes}
-		err = reply.send(ctx, a, in.Link.view.answers, a.Parent(), ans.handles)
-		if err != nil && ctx.Err() == nil {
-			// No memory for the answer: say so instead.
-			reply.body = errorAnswer(err).bytes
-			err = reply.send(ctx, a, in.Link.view.answers, a.Parent(), nil)
-		}
-		if err != nil {
-			return struct{}{}, err
-		}
+// A worker is what the ledger knows of one worker: its ends of the link and what it
+// has to do. Everything is guarded by the ledger's mutex but what is said to be from
+// the start.
+type worker struct {
+	ledger *poolLedger // from the start
+	staff  staff       // from the start
+	arena  *shm.Arena  // from the start
+
+	claims   *ipc.Claims
+	requests *ipc.StreamWriter
+	answers  *ipc.StreamReader
+
+	fifo taskQueue // what it has: begun or not, and not answered
+	load int       // elements of it
+	next uint32    // number of the next element it gets
+	end  uint32    // number after the last one that it may begin: next, unless it is limited
+
+	limited   bool // tasks were taken back, see ipc.Claims
+	full      bool // its stream has no room; until it answers
+	up        bool // it is ready for tasks
+	dismissed bool // it gets none any more, and ends when it has done what it has
+	left      bool // it was told to end
+	broken    error
+
+	useful bool          // it has begun a task
+	since  time.Duration // when it last answered, or got something to do
+	given  int           // elements it ever got
+	quota  int           // how many it may get; 0 for any number
+
+	interrupted uint32 // number of the element that it was told to end, if asked
+	asked       bool
+
+	ready chan struct{} // closed when it is up or gone
+	sick  error         // its initializer's error; written before ready is closed
+}
+
+// A staff is who does a worker's work: a process, or a goroutine.
+type staff interface {
+	cancel(number uint32) // the context of an element
+	cancelAll()           // its context
+	kill()
+	gone() <-chan struct{}
+	death() error  // the error of a call that it was at when it died
+	ending() error // how it ended
+}
+
+// maxAhead bounds how many tasks lie in a worker's stream.
+const maxAhead = 512
+
+// newWorker makes the parent's ends of the link in m.
+func newWorker(l *poolLedger, a *shm.Arena, m *linkMemory, s staff) (*worker, error) {
+	w := &worker{ledger: l, staff: s, arena: a, claims: m.claims, ready: make(chan struct{})}
+	var err error
+	if w.requests, err = ipc.OpenWriter(a, m.requests); err != nil {
+		return nil, err
 	}
-})
+	w.answers, err = ipc.OpenReader(a, m.answers)
+	return w, err
+}
 
-type workerArg struct{ Link *link }
+// open reports whether the worker takes tasks.
+func (w *worker) open() bool {
+	switch {
+	case w.dismissed || w.broken != nil || w.full || w.fifo.length() >= maxAhead:
+		return false
+	case w.quota > 0 && w.given >= w.quota:
+		return false
+	}
+	return !w.limited || w.load == 0
+}
 
-// work does one task.
-func (e *envelope) work(ctx context.Context) answer {
-	ctx, done := beginTask(ctx, e.id)
-	defer done()
-	return guarded(func() answer {
-		run, err := e.prepare()
+// burden is what makes others preferable: what it has to do, and if it is not up yet.
+func (w *worker) burden() int {
+	if w.up {
+		return w.load
+	}
+	return w.load + 1
+}
+
+// idle reports whether the worker could begin a task at once.
+func (w *worker) idle() bool { return w.load == 0 && w.up && w.open() }
+
+// give writes t into the worker's stream, if there is room.
+func (w *worker) give(t *task) bool {
+	if w.quota > 0 && w.quota-w.given < t.count {
+		w.quota = w.given + t.count // the last one; a task is not split for this
+	}
+	if w.limited {
+		w.claims.Reopen(w.next)
+		w.limited = false
+	}
+	r := t.request(w.next)
+	b, err := w.requests.TryClaim(r.size(t.name))
+	if err != nil {
+		return false
+	}
+	r.put(b, t.name)
+	w.requests.Commit(len(b)) // passes the task to the worker
+	if w.load == 0 {
+		w.since = now()
+	}
+	t.number, t.done = w.next, 0
+	w.next += uint32(t.count)
+	w.end = w.next
+	w.given += t.count
+	w.load += t.count
+	w.fifo.push(t)
+	return true
+}
+
+// collect reads what the worker has answered, and returns how many answers there
+// were.
+func (w *worker) collect() (n int) {
+	for w.broken == nil {
+		b, err := w.answers.TryTake()
 		if err != nil {
-			return errorAnswer(err)
+			if err != ipc.ErrEmpty && !errors.Is(err, io.EOF) {
+				w.breakOff(err)
+			}
+			break
 		}
-		return run(ctx)
+		if err := w.read(b); err != nil {
+			w.breakOff(err)
+			break
+		}
+		w.answers.Release()
+		n++
+	}
+	if n > 0 {
+		w.full = false
+		w.since = now()
+		w.endUnwanted()
+		w.leave()
+	}
+	return n
+}
+
+// read takes in one reply.
+func (w *worker) read(b []byte) error {
+	r, err := parseReply(b)
+	if err != nil {
+		return err
+	}
+	a := arrival{answer: r.content}
+	if r.how&howParcel != 0 {
+		a.parcel, a.answer, a.err = openParcel(w.arena, r.content)
+	}
+	if r.how&howReady != 0 {
+		w.welcome(a.answer)
+		a.close()
+		return nil
+	}
+	if err := w.settle(r.number, a); err != nil {
+		a.close()
+		return err
+	}
+	if r.how&howTired != 0 {
+		w.retire()
+	}
+	return nil
+}
+
+// settle delivers what the element of that number came to.
+func (w *worker) settle(number uint32, a arrival) error {
+	if w.fifo.length() == 0 {
+		return fmt.Errorf("mp: an answer that nobody asked for: %w", shm.ErrDamaged)
+	}
+	t := w.fifo.first()
+	if want := t.number + uint32(t.done); number != want {
+		return fmt.Errorf("mp: the answer %d instead of %d: %w", number, want, shm.ErrDamaged)
+	}
+	index := t.first + t.done
+	t.done++
+	w.load--
+	w.useful = true
+	if t.done == t.count {
+		w.fifo.pop()
+		t.release()
+	}
+	w.ledger.deliver(t, index, a)
+	return nil
+}
+
+// welcome is told that the worker is ready, or why it is not.
+func (w *worker) welcome(answer []byte) {
+	if w.up || w.sick != nil {
+		return
+	}
+	if err := answerErr("the pool's initializer", answer); err != nil {
+		w.sick = err
+		w.dismissed = true
+	} else {
+		w.up = true
+	}
+	close(w.ready)
+}
+
+// breakOff gives a worker up that writes what no worker writes.
+func (w *worker) breakOff(err error) {
+	w.broken = err
+	w.staff.kill()
+}
+
+// unbegun is how many elements the worker may still begin.
+func (w *worker) unbegun() uint32 {
+	if n := w.end - w.claims.Next(); n <= uint32(w.load) {
+		return n
+	}
+	return 0 // a worker may write anything there
+}
+
+// takeBack takes back what the worker has not begun, except the first keep elements.
+func (w *worker) takeBack(keep uint32) (back []*task) {
+	if w.load == 0 {
+		return nil
+	}
+	from := w.claims.TakeBack(keep) // claims all from there on
+	w.limited = true
+	if t := w.fifo.first(); int32(from-t.number) < int32(t.done) {
+		w.breakOff(fmt.Errorf("mp: a worker that has not begun what it has answered: %w", shm.ErrDamaged))
+		return nil
+	}
+	if int32(from-w.end) >= 0 {
+		return nil // it was quicker
+	}
+	w.end = from
+	kept := w.fifo.length()
+	for kept > 0 {
+		t := w.fifo.all()[kept-1]
+		stays := int(int32(from - t.number)) // elements of t that stay
+		if stays >= t.count {
+			break
+		}
+		if stays > 0 {
+			t = t.split(stays)
+		} else {
+			kept--
+		}
+		w.load -= t.count
+		back = append(back, t)
+	}
+	w.fifo.cut(kept)
+	slices.Reverse(back)
+	return back
+}
+
+// running is the element that the worker is at, if it has begun any that is not
+// answered.
+func (w *worker) running() (number uint32, ok bool) {
+	if w.fifo.length() == 0 {
+		return 0, false
+	}
+	t := w.fifo.first()
+	number = t.number + uint32(t.done)
+	return number, int32(w.claims.Next()-number) > 0
+}
+
+// victim takes the element that the dead worker was at out of its fifo, or is nil.
+func (w *worker) victim() *task {
+	_, died := w.running()
+	if !died {
+		return nil
+	}
+	w.useful = true
+	t := w.fifo.pop()
+	if t.done > 0 {
+		rest := t.split(t.done)
+		t.release()
+		t = rest
+	}
+	if t.count > 1 {
+		w.fifo.pushFront([]*task{t.split(1)})
+	}
+	return t
+}
+
+// endUnwanted tells the worker to end what it is at, if nobody wants that any more,
+// and kills it if it does not within the grace.
+func (w *worker) endUnwanted() {
+	if w.fifo.length() == 0 || !w.fifo.first().job.over {
+		return
+	}
+	number, ok := w.running()
+	if !ok || w.asked && w.interrupted == number {
+		return
+	}
+	w.interrupted, w.asked = number, true
+	w.staff.cancel(number)
+	time.AfterFunc(w.ledger.grace, func() {
+		w.ledger.mu.Lock()
+		defer w.ledger.mu.Unlock()
+		if at, ok := w.running(); ok && at == number {
+			w.staff.kill()
+		}
 	})
 }
 
-func (e *envelope) prepare() (func(context.Context) answer, error) {
-	defer e.close() // what the argument speaks of has handles of its own by then
-	f, err := lookup(e.fn, e.typ)
-	if err != nil {
-		return nil, err
+// retire gives the worker no more tasks, and ends it when it has done what it has
+// begun.
+func (w *worker) retire() {
+	w.dismissed = true
+	w.ledger.takeBack(w, 0)
+	w.leave()
+}
+
+// leave ends the worker if it is dismissed and has nothing to do.
+func (w *worker) leave() {
+	if w.quota > 0 && w.given >= w.quota {
+		w.dismissed = true
 	}
-	return f.prepare(e.body)
-}
-
-// running is the task that this process, a worker, is doing.
-var running struct {
-	mu     sync.Mutex
-	id     uint64 // 0 for none
-	cancel context.CancelFunc
-}
-
-// beginTask makes the task's context, which the parent's command cancels.
-func beginTask(ctx context.Context, id uint64) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	running.mu.Lock()
-	defer running.mu.Unlock()
-	running.id, running.cancel = id, cancel
-	return ctx, endTask
-}
-
-func endTask() {
-	running.mu.Lock()
-	defer running.mu.Unlock()
-	running.cancel()
-	running.id = 0
-}
-
-// cancelTask cancels a task if it is the one that runs.
-func cancelTask(id uint64) {
-	running.mu.Lock()
-	defer running.mu.Unlock()
-	if running.id == id && id != 0 {
-		running.cancel()
+	if w.dismissed && w.load == 0 && !w.left {
+		w.left = true
+		_ = w.requests.Close() // the end of its stream is the end of its work
+		time.AfterFunc(w.ledger.grace, w.staff.kill)
 	}
 }
+
+// stop ends the worker, also if it is at work.
+func (w *worker) stop() {
+	w.dismissed = true
+	w.staff.cancelAll()
+	time.AfterFunc(w.ledger.grace, w.staff.kill)
+	w.leave()
+}
+
+// quietFor is how long the worker has answered nothing.
+func (w *worker) quietFor(now time.Duration) time.Duration { return now - w.since }
+
+// close gives the link up, when the worker is gone.
+func (w *worker) close() {
+	_ = w.requests.Close()
+	_ = w.answers.Close()
+	if w.sick == nil && !w.up {
+		close(w.ready)
+	}
+}
+
+// begun is where time counts from.
+var begun = time.Now()
+
+// now is a reading of the monotonic clock.
+func now() time.Duration { return time.Since(begun) }

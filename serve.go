@@ -1,0 +1,310 @@
+package mp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/mpgo/mp/internal/wire"
+	"github.com/mpgo/mp/ipc"
+	"github.com/mpgo/mp/shm"
+)
+
+// A server is the worker's half of a link: it does what comes through the stream of
+// requests, one element after the other, and writes a reply for each.
+type server struct {
+	ctx   context.Context // of the worker
+	arena *shm.Arena
+	pool  shm.Incarnation // the process that the pool is in
+	init  *initializer    // or nil
+	ready bool            // it has said so
+
+	claims   *ipc.Claims
+	requests *ipc.StreamReader
+	answers  *ipc.StreamWriter
+
+	f       *function // the last one, whose name is
+	name    string
+	fault   error       // why f cannot be called
+	work    request     // what it is doing; count is what is left of it
+	parcel  *shm.Object // that work's body lies in, or nil
+	scratch []byte      // where answers are encoded
+	calling bool        // a registered function is on the stack
+
+	running   atomic.Pointer[taskContext]
+	cancelled atomic.Uint64 // number of the last element that was cancelled, + 1<<32
+}
+
+// newServer opens the worker's ends of the link in m.
+func newServer(ctx context.Context, a *shm.Arena, pool shm.Incarnation, m *linkMemory) (*server, error) {
+	s := &server{ctx: ctx, arena: a, pool: pool, claims: m.claims}
+	var err error
+	if s.requests, err = ipc.OpenReader(a, m.requests); err != nil {
+		return nil, err
+	}
+	s.answers, err = ipc.OpenWriter(a, m.answers)
+	return s, err
+}
+
+// serve does tasks until there will be no more.
+func (s *server) serve() error {
+	ended := make(chan error, 1)
+	go s.loop(ended)
+	err := <-ended
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) {
+		return nil // the pool has closed, or is dead
+	}
+	return err
+}
+
+// loop does tasks. A function that ends its goroutine with runtime.Goexit ends this
+// one, and another goes on.
+func (s *server) loop(ended chan<- error) {
+	defer func() {
+		if !s.calling {
+			return
+		}
+		s.calling = false
+		if err := s.reply(errorAnswer(errGoexit)); err != nil {
+			ended <- err
+			return
+		}
+		go s.loop(ended)
+	}()
+	err := s.begin()
+	for err == nil {
+		if s.work.count == 0 {
+			if err = s.next(); err != nil {
+				break
+			}
+		}
+		err = s.element()
+	}
+	ended <- err
+}
+
+var errGoexit = errors.New("the function ended its goroutine without returning (runtime.Goexit)")
+
+// An initializer is a call that each worker makes before its first task.
+type initializer struct {
+	Func string
+	Type uint32
+	Arg  []byte
+}
+
+// begin makes the initializer's call, and says what came of it.
+func (s *server) begin() error {
+	if s.ready {
+		return nil
+	}
+	s.ready = true
+	ans := answer{bytes: []byte{answerValue}}
+	if s.init != nil {
+		ans = guarded(func() answer {
+			f, err := lookup(s.init.Func, s.init.Type)
+			if err != nil {
+				return errorAnswer(err)
+			}
+			return f.serve(s.ctx, s.init.Arg, nil, nil)
+		})
+	}
+	failed := ans.bytes[0] != answerValue
+	if !failed {
+		ans = answer{bytes: ans.bytes[:1]} // the result itself is nobody's
+	}
+	if err := s.send(ans, howReady); err != nil {
+		return err
+	}
+	if failed {
+		return errInitializer
+	}
+	return nil
+}
+
+var errInitializer = errors.New("the initializer failed")
+
+// next takes the next task.
+func (s *server) next() error {
+	b, err := s.requests.Take(s.ctx)
+	if err != nil {
+		return err
+	}
+	if s.work, err = parseRequest(b); err != nil {
+		return err
+	}
+	if s.work.how == howParcel {
+		s.parcel, s.work.body, err = openParcel(s.arena, s.work.body)
+		if errors.Is(err, ErrClosed) {
+			err, s.work.count = nil, 0 // it was taken back, and is not there any more
+		}
+	}
+	for ; err == nil && s.work.skip > 0 && s.work.count > 0; s.work.skip-- {
+		_, s.work.body, err = cutElement(s.work.body)
+	}
+	if s.work.count == 0 {
+		s.done()
+	}
+	return err
+}
+
+// done gives the request back.
+func (s *server) done() {
+	s.closeParcel()
+	s.work.count = 0
+	s.requests.Release()
+}
+
+func (s *server) closeParcel() {
+	if s.parcel != nil {
+		s.parcel.Close()
+		s.parcel = nil
+	}
+}
+
+// element does one element of the task, unless the pool has taken it back.
+func (s *server) element() error {
+	if s.work.count == 0 {
+		return nil
+	}
+	if !s.claims.Claim(s.work.number) { // observes the pool's TakeBack
+		s.done() // and all that come after it
+		return nil
+	}
+	arg, rest, err := cutElement(s.work.body)
+	if err != nil {
+		return err
+	}
+	s.work.body = rest
+	return s.reply(s.call(arg))
+}
+
+// call calls the function. What it speaks of has handles of its own when the argument
+// is decoded.
+func (s *server) call(arg []byte) (ans answer) {
+	ctx := &taskContext{worker: s.ctx, number: s.work.number}
+	s.running.Store(ctx)
+	if s.cancelled.Load() == 1<<32|uint64(ctx.number) {
+		ctx.end()
+	}
+	s.calling = true
+	returned := false
+	defer func() {
+		s.running.Store(nil)
+		ctx.end()
+		if returned {
+			s.calling = false
+		} else if v := recover(); v != nil {
+			s.calling = false
+			ans = panicAnswer(v, debug.Stack())
+		}
+	}()
+	ans = s.run(ctx, arg)
+	returned = true
+	return ans
+}
+
+func (s *server) run(ctx context.Context, arg []byte) answer {
+	if s.find(); s.fault != nil {
+		return errorAnswer(s.fault)
+	}
+	var decoded func()
+	if s.work.count == 1 && s.parcel != nil {
+		decoded = s.closeParcel
+	}
+	return s.f.serve(ctx, arg, decoded, s.scratch[:0])
+}
+
+// find finds the function of the task.
+func (s *server) find() {
+	if s.f != nil && s.f.typ == s.work.typ && s.name == string(s.work.name) {
+		return
+	}
+	s.name = string(s.work.name)
+	s.f, s.fault = lookup(s.name, s.work.typ)
+}
+
+// scratchLimit is how much memory is kept from one answer for the next.
+const scratchLimit = 64 << 10
+
+// reply writes the answer to the element, and goes on to the next.
+func (s *server) reply(ans answer) error {
+	err := s.send(ans, 0)
+	if err != nil && s.ctx.Err() == nil && !errors.Is(err, io.ErrClosedPipe) {
+		err = s.send(errorAnswer(fmt.Errorf("the result cannot be sent back: %w", err)), 0)
+	}
+	if s.scratch = ans.bytes[:0]; cap(s.scratch) > scratchLimit {
+		s.scratch = nil
+	}
+	s.work.number++
+	if s.work.count--; s.work.count == 0 {
+		s.done()
+	}
+	return err
+}
+
+// send writes a reply.
+func (s *server) send(ans answer, flags byte) error {
+	r := reply{number: s.work.number, how: howInline | flags, content: ans.bytes}
+	if len(ans.handles) > 0 || len(ans.bytes) > inlineLimit {
+		parcel, err := pack(s.arena, ans.bytes, ans.handles)
+		if err != nil {
+			return err
+		}
+		parcel.Address(s.pool)
+		r.how = howParcel | flags
+		r.content, _ = parcel.Ref().AppendBinary(nil)
+		parcel.Close() // before the pool gets it: who then lets go of it is the last
+	}
+	return s.put(r)
+}
+
+func (s *server) put(r reply) error {
+	b, err := s.answers.Claim(s.ctx, r.size())
+	if err != nil {
+		return err
+	}
+	r.put(b)
+	s.answers.Commit(len(b)) // passes the answer to the pool
+	return nil
+}
+
+// cancel ends the context of an element: of the running one, or one that is about to.
+func (s *server) cancel(number uint32) {
+	s.cancelled.Store(1<<32 | uint64(number))
+	if ctx := s.running.Load(); ctx != nil && ctx.number == number {
+		ctx.end()
+	}
+}
+
+// serve is a call in a worker: it decodes the argument, says so to decoded unless
+// that is nil, calls the function, and appends the answer to dst.
+func serve[In, Out any](f *Func[In, Out], ctx context.Context, arg []byte, decoded func(), dst []byte) answer {
+	in, err := f.in.Decode(arg)
+	if decoded != nil {
+		decoded()
+	}
+	if err != nil {
+		return errorAnswer(fmt.Errorf("the argument cannot be read: %w", err))
+	}
+	out, err := f.f(ctx, in)
+	if err != nil {
+		return errorAnswer(err)
+	}
+	return appendValue(dst, f.out, out)
+}
+
+// appendValue is valueAnswer in given memory.
+func appendValue[Out any](dst []byte, c *wire.Codec[Out], v Out) answer {
+	b, err := c.Append(append(dst, answerValue), v)
+	if err != nil {
+		return errorAnswer(fmt.Errorf("the result cannot be sent back: %w", err))
+	}
+	a := answer{bytes: b}
+	if c.HasHandles() {
+		a.handles = c.Handles(v)
+	}
+	return a
+}

@@ -44,7 +44,7 @@ func (l *poolLedger) unattend() {
 }
 
 // unread reports whether answers are to come that nobody is going to read.
-func (l *poolLedger) unread() bool { return l.inflight > 0 && l.attending == 0 && !l.active }
+func (l *poolLedger) unread() bool { return l.needsClerk() && !l.active }
 
 // settled sees to it that somebody reads the answers.
 func (l *poolLedger) settled() {
@@ -87,6 +87,7 @@ func (l *poolLedger) await(ctx context.Context, j *job) error {
 func (l *poolLedger) park(ctx context.Context, j *job) error {
 	l.balance(now(), 0)
 	wake := j.channel()
+	j.idle = true
 	l.unattend()
 	defer l.attend()
 	select {
@@ -160,7 +161,7 @@ func (l *poolLedger) keepBooks() {
 }
 
 // needsClerk reports whether nobody else reads answers that are to come.
-func (l *poolLedger) needsClerk() bool { return l.inflight > 0 && l.attending == 0 }
+func (l *poolLedger) needsClerk() bool { return l.inflight+l.starting > 0 && l.attending == 0 }
 
 // watch collects as long as there is something every now and then.
 func (l *poolLedger) watch() {

@@ -3,6 +3,7 @@ package mp
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -16,6 +17,10 @@ type driver struct {
 	pool *Pool
 	name string
 	quit chan struct{} // closed when the place is given up
+
+	// Guarded by the ledger's mutex.
+	worker   *worker
+	resigned bool
 }
 
 // A hired worker has what has to be given back when it is gone.
@@ -25,32 +30,99 @@ type hired struct {
 	since time.Time
 }
 
+// join hands a new worker to the ledger.
+func (d *driver) join(w *hired) {
+	p := d.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts.Started++
+	w.quota = p.options.tasks
+	d.worker = w.worker
+	p.join(w.worker)
+	if d.resigned {
+		w.retire()
+	}
+}
+
+// resign gives the place up. mu is held.
+func (d *driver) resign() {
+	d.resigned = true
+	close(d.quit)
+	if d.worker != nil {
+		d.worker.retire()
+		d.pool.dispatch()
+	}
+}
+
 // drive is the driver's life, from its first worker on.
 func (d *driver) drive(w *hired) {
 	defer d.pool.drivers.Done()
 	for w != nil {
-		<-w.staff.gone()
+		d.watch(w)
 		d.pool.bury(w.worker, d.pool.died(w))
 		w.clear()
 		d.pool.mourn(w)
-		w = d.replace()
+		w = d.replace(w.spared)
 	}
 }
 
-// replace hires the next worker, and tries until it succeeds, or the pool gives up. It
-// returns nil when none is needed.
-func (d *driver) replace() *hired {
+// watch waits until the worker is gone, and retires it when it is too old or has been
+// idle for too long.
+func (d *driver) watch(w *hired) {
+	o := d.pool.options
+	old := alarm(o.age)
+	idle := alarm(o.idle)
+	defer old.Stop()
+	defer idle.Stop()
 	for {
-		if !d.pause() {
-			return nil
+		select {
+		case <-w.staff.gone():
+			return
+		case <-old.C:
+			d.pool.dismissWorker(w.worker)
+		case <-idle.C:
+			if left := d.pool.spare(w.worker, o.idle); left > 0 {
+				idle.Reset(left)
+			}
 		}
+	}
+}
+
+// alarm is a timer, which never fires if d is 0.
+func alarm(d time.Duration) *time.Timer {
+	if d == 0 {
+		d = math.MaxInt64
+	}
+	return time.NewTimer(d)
+}
+
+// replace hires the next worker, and tries until it succeeds, or the pool gives up. It
+// returns nil when none is needed. If lazily, it waits for work first.
+func (d *driver) replace(lazily bool) *hired {
+	if lazily && !d.awaitWork() {
+		return nil
+	}
+	for d.pause() {
 		w, err := d.pool.hire(d.name)
 		if err == nil {
-			d.pool.join(w.worker)
+			d.join(w)
 			return w
 		}
 		d.pool.mishap(err)
 	}
+	return nil
+}
+
+// awaitWork waits until there is more to do than others can.
+func (d *driver) awaitWork() bool {
+	defer d.pool.noVacancy()
+	select {
+	case <-d.pool.wanted:
+		return true
+	case <-d.quit:
+	case <-d.pool.left:
+	}
+	return false
 }
 
 // pause waits as long as the last misfortunes advise, and reports whether a worker is
@@ -83,14 +155,15 @@ var workerMain = Register("mp.worker", func(ctx context.Context, in workerArg) (
 	if err != nil {
 		return struct{}{}, err
 	}
-	s.init = in.Init
+	s.init, s.growth = in.Init, in.Growth
 	serving.Store(s)
 	return struct{}{}, s.serve()
 })
 
 type workerArg struct {
-	Link *link
-	Init *initializer
+	Link   *link
+	Init   *initializer
+	Growth int64
 }
 
 // serving is the server of this process, if it is a worker.
@@ -109,8 +182,8 @@ func (p *Pool) hireProcess(name string) (*hired, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := []ProcessOption{WithName(name), WithEnv(p.env...), WithGrace(p.grace), drainedByPool}
-	proc, err := workerMain.start(context.Background(), workerArg{l, p.init}, opts)
+	opts := []ProcessOption{WithName(name), WithEnv(p.options.env...), WithGrace(p.grace), drainedByPool}
+	proc, err := workerMain.start(context.Background(), workerArg{l, p.options.init, p.options.growth}, opts)
 	if err != nil {
 		_ = l.free()
 		return nil, err
@@ -180,4 +253,38 @@ func (p *Pool) died(w *hired) error {
 		death = fmt.Errorf("%w: %w", w.broken, death)
 	}
 	return death
+}
+
+// dismissWorker lets a worker end when it has done its call.
+func (p *Pool) dismissWorker(w *worker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.retire()
+	p.dispatch()
+}
+
+// spare dismisses a worker that has had nothing to do for the time idle; else it
+// returns how long it may still have.
+func (p *Pool) spare(w *worker, idle time.Duration) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w.load > 0 || !w.up {
+		return idle
+	}
+	if left := idle - w.quietFor(now()); left > 0 {
+		return left
+	}
+	if p.backlog.length() == 0 && !w.dismissed {
+		w.spared = true
+		p.vacant++
+	}
+	w.retire()
+	return 0
+}
+
+// noVacancy notes that a place is staffed again, or given up.
+func (p *Pool) noVacancy() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.vacant--
 }

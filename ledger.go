@@ -34,7 +34,7 @@ import (
 //  3. What is void in a worker's stream, see ipc.Claims, is in no fifo. A limited
 //     worker, from which tasks were taken back, gets no new ones until its fifo is
 //     empty.
-//  4. If inflight is not 0, somebody will read the answers: the clerk is active,
+//  4. If inflight or starting is not 0, somebody will read the answers: the clerk is active,
 //     somebody attends, or the watchdog is armed.
 //
 // # A worker's death
@@ -67,17 +67,22 @@ import (
 type poolLedger struct {
 	grace   time.Duration // for tasks that nobody wants any more
 	retries int           // how often an element whose worker died is tried again
+	timeout time.Duration // for an element; 0 for none
 
 	lookout *ipc.Lookout
 	clerk   chan struct{} // wakes the clerk
 	ended   chan struct{} // closed when the clerk shall end
+	wanted  chan struct{} // calls for a worker at a vacant place
 
 	mu       sync.Mutex
+	places   int       // how many workers there are to be
+	vacant   int       // places without a worker for want of work
 	workers  []*worker // that are alive, or whose death is not settled yet
 	readers  []*ipc.StreamReader
 	turn     int // where pick looks first
 	backlog  taskQueue
 	inflight int
+	starting int       // workers that have not said yet that they are ready
 	closed   error     // why no more tasks are taken in
 	over     bool      // and the workers leave
 	quiet    sync.Cond // inflight became 0
@@ -98,6 +103,7 @@ func newLedger(d ipc.Domain) *poolLedger {
 		lookout:  ipc.NewLookout(d),
 		clerk:    make(chan struct{}, 1),
 		ended:    make(chan struct{}),
+		wanted:   make(chan struct{}, shm.MaxProcesses),
 		patience: minPatience,
 	}
 	l.quiet.L = &l.mu
@@ -116,6 +122,7 @@ type job struct {
 	over bool          // nobody wants what is still to come
 	news bool          // something came; of a map, reset by who looks
 	wake chan struct{} // made by the first that parks; of a map, it has room for one
+	idle bool          // of a map: who waits has parked
 
 	spare []*task // of a map, done and free for another use
 	bytes int     // of a map, in the bodies of what is not done
@@ -139,10 +146,11 @@ func (j *job) tell() {
 	case j.wake == nil:
 	case j.once:
 		close(j.wake)
-	default:
+	case j.idle:
+		j.idle = false
 		select {
 		case j.wake <- struct{}{}:
-		default: // it was told already
+		default: // it was told before, and had not listened
 		}
 	}
 }
@@ -234,6 +242,12 @@ func (l *poolLedger) dispatch() {
 func (l *poolLedger) give(t *task) bool {
 	for {
 		w := l.pick()
+		if (w == nil || w.load > 0) && l.vacant > 0 {
+			select {
+			case l.wanted <- struct{}{}:
+			default: // enough have been called
+			}
+		}
 		if w == nil {
 			return false
 		}
@@ -390,6 +404,7 @@ func (l *poolLedger) bury(w *worker, died error) {
 	}
 	l.backlog.pushFront(back)
 	w.close()
+	w.leftEarly()
 	l.dispatch()
 	l.settled()
 }
@@ -400,11 +415,10 @@ func (l *poolLedger) again(t *task) bool {
 	return t.deaths <= l.retries && !t.job.over && l.closed == nil
 }
 
-// join adds a worker.
+// join adds a worker. mu is held.
 func (l *poolLedger) join(w *worker) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.workers = append(l.workers, w)
+	l.starting++
 	l.listReaders()
 	if l.over {
 		w.dismissed = true

@@ -3,10 +3,11 @@ package mp
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mpgo/mp/shm"
 )
 
 // A Pool is a set of worker processes that run registered functions for their
@@ -20,48 +21,31 @@ import (
 // Python: Pool.
 type Pool struct {
 	*poolLedger
+	options poolOptions
 	hire    func(name string) (*hired, error)
+	carried *shm.Object // keeps what the initializer's argument speaks of; or nil
 	drivers sync.WaitGroup
-	places  int // from the start
-	env     []string
-	init    *initializer
 	unwatch func() bool
+
+	resizing sync.Mutex // one at a time
 
 	leaving sync.Once     // guards the closing of
 	left    chan struct{} // no place is staffed any more
 	gone    chan struct{} // closed when the last worker is
 
 	// Guarded by mu.
-	failed error // why the pool gave up
-	early  int   // misfortunes in a row: see mishap
-}
-
-// A PoolOption changes how a pool works.
-type PoolOption func(*poolOptions)
-
-type poolOptions struct {
-	grace time.Duration
-	env   []string
-}
-
-// WithPoolGrace sets how long a worker may go on after its task was cancelled or
-// the pool was stopped, before it is killed; the default is DefaultGrace.
-func WithPoolGrace(d time.Duration) PoolOption {
-	return func(o *poolOptions) { o.grace = d }
-}
-
-// WithPoolEnv sets the workers' environment, as "key=value"; the default is this
-// process's. Unless it has one, GOMAXPROCS is added: the CPUs divided by the
-// number of workers, at least 1.
-func WithPoolEnv(env ...string) PoolOption {
-	return func(o *poolOptions) { o.env = append([]string{}, env...) }
+	list   []*driver // of the places
+	failed error     // why the pool gave up
+	early  int       // misfortunes in a row: see mishap
 }
 
 // NewPool starts a pool of worker processes; 0 workers stands for NumCPU. It
-// returns as soon as they are started. When ctx ends, the pool is stopped.
+// returns as soon as they are started, or, if there is an initializer or
+// WithWarmStart, as soon as they are ready. When ctx ends, the pool is stopped.
 //
-// Errors: those of Func.Start, ErrNotInitialized among them, and a negative
-// number of workers.
+// Errors: those of Func.Start, ErrNotInitialized among them; a negative number of
+// workers, or an option that makes no sense; and the initializer's. Nothing is left
+// then.
 func NewPool(ctx context.Context, workers int, opts ...PoolOption) (*Pool, error) {
 	if workers < 0 {
 		return nil, fmt.Errorf("mp: a pool of %d workers; 0 stands for the number of CPUs", workers)
@@ -69,27 +53,48 @@ func NewPool(ctx context.Context, workers int, opts ...PoolOption) (*Pool, error
 	if err := mayStart(ctx); err != nil {
 		return nil, fmt.Errorf("mp: a pool: %w", err)
 	}
+	return makePool(ctx, workers, opts, (*Pool).hireProcess)
+}
+
+// NewLocalPool is NewPool with goroutines of this process for workers: for tests, and
+// for finding out what processes cost. Arguments and results are encoded and decoded
+// as if they went to another process, so that what would not arrive there does not
+// here; an error is a *RemoteError, a panic a *PanicError.
+//
+// What ends a process ends all here: os.Exit, a fatal error of the runtime. A
+// goroutine cannot be killed: a call that was given up and does not return is left
+// alone, and another worker takes the place. Options that are about processes do
+// nothing. Init is not needed. Python: ThreadPool, multiprocessing.dummy.
+func NewLocalPool(ctx context.Context, workers int, opts ...PoolOption) (*Pool, error) {
+	if workers < 0 {
+		return nil, fmt.Errorf("mp: a pool of %d workers; 0 stands for the number of CPUs", workers)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("mp: a pool: %w", err)
+	}
+	return makePool(ctx, workers, opts, (*Pool).hireGoroutine)
+}
+
+func makePool(ctx context.Context, workers int, opts []PoolOption, hire func(*Pool, string) (*hired, error)) (*Pool, error) {
 	if workers == 0 {
 		workers = NumCPU()
 	}
-	o := poolOptions{grace: DefaultGrace, env: os.Environ()}
-	for _, set := range opts {
-		set(&o)
+	o, err := collectPoolOptions(opts)
+	if err != nil {
+		return nil, err
 	}
 	a, err := arena()
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{
-		poolLedger: newLedger(a),
-		places:     workers,
-		env:        withMaxProcs(o.env, workers),
-		left:       make(chan struct{}),
-		gone:       make(chan struct{}),
+	p := &Pool{poolLedger: newLedger(a), options: o, left: make(chan struct{}), gone: make(chan struct{})}
+	p.options.env = withMaxProcs(o.env, workers)
+	p.hire = func(name string) (*hired, error) { return hire(p, name) }
+	p.grace, p.retries, p.timeout = o.grace, o.retries, o.timeout
+	if p.carried, err = o.keep(a); err == nil {
+		err = p.open(ctx, workers)
 	}
-	p.hire = p.hireProcess
-	p.grace = o.grace
-	if err := p.open(workers); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("mp: a pool of %d workers: %w", workers, err)
 	}
 	p.unwatch = context.AfterFunc(ctx, func() { p.halt(fmt.Errorf("%w: %w", ErrPoolClosed, context.Cause(ctx))) })
@@ -97,35 +102,82 @@ func NewPool(ctx context.Context, workers int, opts ...PoolOption) (*Pool, error
 }
 
 // open starts the workers, all or none.
-func (p *Pool) open(workers int) error {
-	var failed error
-	for i := range workers {
-		d := &driver{pool: p, name: fmt.Sprintf("worker-%d", i+1), quit: make(chan struct{})}
-		w, err := p.hire(d.name)
-		if err != nil {
-			failed = err
-			break
-		}
-		p.counts.Started++
-		p.join(w.worker)
-		p.drivers.Add(1)
-		go d.drive(w)
-	}
+func (p *Pool) open(ctx context.Context, workers int) error {
 	go p.keepBooks()
 	go p.finish()
-	if failed != nil {
-		p.halt(failed)
+	first, err := p.grow(workers)
+	if err == nil && (p.options.warm || p.options.init != nil) {
+		err = p.awaitReady(ctx, first)
+	}
+	if err != nil {
+		p.halt(err)
 		<-p.gone
 	}
-	return failed
+	return err
+}
+
+// grow adds n places and their workers.
+func (p *Pool) grow(n int) (workers []*hired, err error) {
+	for range n {
+		p.mu.Lock()
+		d := &driver{pool: p, name: fmt.Sprintf("worker-%d", len(p.list)+1), quit: make(chan struct{})}
+		p.mu.Unlock()
+		w, err := p.hire(d.name)
+		if err != nil {
+			return workers, err
+		}
+		workers = append(workers, w)
+		p.mu.Lock()
+		if p.over { // and finish may have seen the last driver end
+			p.mu.Unlock()
+			w.staff.kill()
+			<-w.staff.gone()
+			w.close()
+			w.clear()
+			return workers, ErrPoolClosed
+		}
+		p.list = append(p.list, d)
+		p.places++
+		p.drivers.Add(1)
+		p.mu.Unlock()
+		d.join(w)
+		go d.drive(w)
+	}
+	return workers, nil
+}
+
+// awaitReady waits until the workers are ready. The error is an initializer's, or says
+// how a worker ended before it was.
+func (p *Pool) awaitReady(ctx context.Context, workers []*hired) error {
+	for _, w := range workers {
+		select {
+		case <-w.ready:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		p.mu.Lock()
+		up, sick := w.up, w.sick
+		p.mu.Unlock()
+		if sick != nil {
+			return sick
+		}
+		if !up {
+			return w.ending()
+		}
+	}
+	return nil
 }
 
 // finish sees the last worker off.
 func (p *Pool) finish() {
 	<-p.left
 	p.drivers.Wait()
+	p.watchdog.Stop()
 	close(p.ended)
 	p.lookout.Wake()
+	if p.carried != nil {
+		p.carried.Close()
+	}
 	close(p.gone)
 }
 
@@ -138,8 +190,43 @@ func withMaxProcs(env []string, workers int) []string {
 	return append(env[:len(env):len(env)], fmt.Sprintf("GOMAXPROCS=%d", max(1, NumCPU()/workers)))
 }
 
-// Workers is the number of workers.
-func (p *Pool) Workers() int { return p.places }
+// Workers is the number of workers that the pool has, or is about to have.
+func (p *Pool) Workers() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.places
+}
+
+// Resize makes the number of workers n; 0 stands for NumCPU. Of those that are too
+// many each ends when it has done its call. ErrPoolClosed after Close or Stop; if not
+// all that are missing can be started, there are fewer, and the error says why.
+// Python has none; loky: get_reusable_executor with another max_workers.
+func (p *Pool) Resize(n int) error {
+	switch {
+	case n < 0:
+		return fmt.Errorf("mp: a pool of %d workers; 0 stands for the number of CPUs", n)
+	case n == 0:
+		n = NumCPU()
+	}
+	p.resizing.Lock()
+	defer p.resizing.Unlock()
+	p.mu.Lock()
+	closed, missing := p.closed, n-p.places
+	for closed == nil && p.places > n {
+		d := p.list[len(p.list)-1]
+		p.list = p.list[:len(p.list)-1]
+		p.places--
+		d.resign()
+	}
+	p.mu.Unlock()
+	if closed != nil {
+		return closed
+	}
+	if _, err := p.grow(missing); err != nil {
+		return fmt.Errorf("mp: a pool of %d workers: %w", n, err)
+	}
+	return nil
+}
 
 // PoolStats counts what a pool has done.
 type PoolStats struct {
@@ -149,6 +236,8 @@ type PoolStats struct {
 	Tasks   int // calls taken in
 	Done    int // of those, how many have returned
 	Failed  int // and how many have failed
+	Busy    int // workers that have something to do
+	Waiting int // calls that no worker has yet
 }
 
 // Stats counts.
@@ -157,6 +246,14 @@ func (p *Pool) Stats() PoolStats {
 	defer p.mu.Unlock()
 	s := p.counts
 	s.Workers = len(p.workers)
+	for _, w := range p.workers {
+		if w.load > 0 {
+			s.Busy++
+		}
+	}
+	for _, t := range p.backlog.all() {
+		s.Waiting += t.count
+	}
 	return s
 }
 
@@ -192,6 +289,33 @@ func (p *Pool) dismiss() {
 func (p *Pool) Stop() error {
 	p.halt(ErrPoolClosed)
 	return p.wait()
+}
+
+// Wait waits until the pool has ended, which Close, Stop, the end of its context or a
+// crash loop make it, and the last worker is gone; or until ctx ends. It returns the
+// error that made the pool give up, if one did, or ctx's. Python: join.
+func (p *Pool) Wait(ctx context.Context) error {
+	select {
+	case <-p.gone:
+		return p.wait()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// String is the pool's state and size.
+func (p *Pool) String() string {
+	s := p.Stats()
+	state := "running"
+	select {
+	case <-p.gone:
+		state = "ended"
+	case <-p.left:
+		state = "ending"
+	default:
+	}
+	return fmt.Sprintf("pool of %d workers, %s: %d busy, %d calls waiting, %d done, %d failed, %d workers died",
+		p.Workers(), state, s.Busy, s.Waiting, s.Done, s.Failed, s.Died)
 }
 
 // wait waits until the last worker is gone.

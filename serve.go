@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"sync/atomic"
 
 	"github.com/mpgo/mp/internal/wire"
 	"github.com/mpgo/mp/ipc"
@@ -22,6 +21,9 @@ type server struct {
 	init  *initializer    // or nil
 	ready bool            // it has said so
 
+	growth int64 // of memory, after which it is tired; 0 for no bound
+	size   size
+
 	claims   *ipc.Claims
 	requests *ipc.StreamReader
 	answers  *ipc.StreamWriter
@@ -34,8 +36,8 @@ type server struct {
 	scratch []byte      // where answers are encoded
 	calling bool        // a registered function is on the stack
 
-	running   atomic.Pointer[taskContext]
-	cancelled atomic.Uint64 // number of the last element that was cancelled, + 1<<32
+	contexts []taskContext // not used yet
+	interrupts
 }
 
 // newServer opens the worker's ends of the link in m.
@@ -184,15 +186,10 @@ func (s *server) element() error {
 // call calls the function. What it speaks of has handles of its own when the argument
 // is decoded.
 func (s *server) call(arg []byte) (ans answer) {
-	ctx := &taskContext{worker: s.ctx, number: s.work.number}
-	s.running.Store(ctx)
-	if s.cancelled.Load() == 1<<32|uint64(ctx.number) {
-		ctx.end()
-	}
-	s.calling = true
+	ctx := s.newContext()
 	returned := false
+	s.calling = true
 	defer func() {
-		s.running.Store(nil)
 		ctx.end()
 		if returned {
 			s.calling = false
@@ -204,6 +201,19 @@ func (s *server) call(arg []byte) (ans answer) {
 	ans = s.run(ctx, arg)
 	returned = true
 	return ans
+}
+
+// contextsAtOnce is how many contexts are made at a time: each is small.
+const contextsAtOnce = 32
+
+func (s *server) newContext() *taskContext {
+	if len(s.contexts) == 0 {
+		s.contexts = make([]taskContext, contextsAtOnce)
+	}
+	ctx := &s.contexts[0]
+	s.contexts = s.contexts[1:]
+	ctx.server, ctx.number = s, s.work.number
+	return ctx
 }
 
 func (s *server) run(ctx context.Context, arg []byte) answer {
@@ -231,7 +241,11 @@ const scratchLimit = 64 << 10
 
 // reply writes the answer to the element, and goes on to the next.
 func (s *server) reply(ans answer) error {
-	err := s.send(ans, 0)
+	flags := byte(0)
+	if s.growth > 0 && s.size.grown(s.growth) {
+		flags = howTired
+	}
+	err := s.send(ans, flags)
 	if err != nil && s.ctx.Err() == nil && !errors.Is(err, io.ErrClosedPipe) {
 		err = s.send(errorAnswer(fmt.Errorf("the result cannot be sent back: %w", err)), 0)
 	}
@@ -269,14 +283,6 @@ func (s *server) put(r reply) error {
 	r.put(b)
 	s.answers.Commit(len(b)) // passes the answer to the pool
 	return nil
-}
-
-// cancel ends the context of an element: of the running one, or one that is about to.
-func (s *server) cancel(number uint32) {
-	s.cancelled.Store(1<<32 | uint64(number))
-	if ctx := s.running.Load(); ctx != nil && ctx.number == number {
-		ctx.end()
-	}
 }
 
 // serve is a call in a worker: it decodes the argument, says so to decoded unless

@@ -3,45 +3,85 @@ package mp
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // A taskContext is the context of one call in a worker. Most functions never look at
-// theirs, so what cancels is made for those that do, when they do.
+// theirs, so what can be cancelled is made for those that do, when they do.
 type taskContext struct {
-	worker context.Context // ends with the worker
-	number uint32          // of the element
+	server *server
+	number uint32      // of the element
+	over   atomic.Bool // the call has returned
+	asked  atomic.Pointer[askedContext]
+}
 
-	mu     sync.Mutex
-	real   context.Context // made by the first that asks
+// An askedContext is a context that somebody has looked at.
+type askedContext struct {
+	context.Context
 	cancel context.CancelFunc
-	over   bool // before real was made
 }
 
-// actual is the context that this one stands for.
+// actual is the context that c stands for.
 func (c *taskContext) actual() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.real == nil {
-		c.real, c.cancel = context.WithCancel(c.worker)
-		if c.over {
-			c.cancel()
-		}
+	if a := c.asked.Load(); a != nil {
+		return a
 	}
-	return c.real
+	ctx, cancel := context.WithCancel(c.server.ctx)
+	mine := &askedContext{ctx, cancel}
+	if !c.asked.CompareAndSwap(nil, mine) { // another goroutine was first
+		cancel()
+		return c.asked.Load()
+	}
+	// Either end, or the server's cancel, sees mine, or it is seen here.
+	if c.server.watched(c); c.over.Load() {
+		cancel()
+	}
+	return mine
 }
 
-// end cancels the context: the call has returned, or is not wanted any more.
+// end cancels the context: the call has returned.
 func (c *taskContext) end() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.over = true
-	if c.cancel != nil {
-		c.cancel()
+	c.over.Store(true)
+	c.interrupt()
+}
+
+// interrupt cancels the context, if anybody has looked at it.
+func (c *taskContext) interrupt() {
+	if a := c.asked.Load(); a != nil {
+		a.cancel()
 	}
 }
 
-func (c *taskContext) Deadline() (time.Time, bool) { return c.worker.Deadline() }
+func (c *taskContext) Deadline() (time.Time, bool) { return c.server.ctx.Deadline() }
 func (c *taskContext) Done() <-chan struct{}       { return c.actual().Done() }
 func (c *taskContext) Err() error                  { return c.actual().Err() }
 func (c *taskContext) Value(key any) any           { return c.actual().Value(key) }
+
+// An interrupts is what a server knows of contexts that end before their calls.
+type interrupts struct {
+	mu     sync.Mutex
+	number uint32       // of the last element that was cancelled
+	any    bool         // one was
+	latest *taskContext // that somebody has looked at
+}
+
+// watched notes that c has been looked at, and cancels it if it was cancelled before.
+func (i *interrupts) watched(c *taskContext) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.latest = c
+	if i.any && i.number == c.number {
+		c.interrupt()
+	}
+}
+
+// cancel ends the context of an element: of the running one, or one that is about to.
+func (i *interrupts) cancel(number uint32) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.number, i.any = number, true
+	if i.latest != nil && i.latest.number == number {
+		i.latest.interrupt()
+	}
+}

@@ -1,6 +1,7 @@
 package mp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,7 @@ type worker struct {
 	up        bool // it is ready for tasks
 	dismissed bool // it gets none any more, and ends when it has done what it has
 	left      bool // it was told to end
+	spared    bool // for want of work
 	broken    error
 
 	useful bool          // it has begun a task
@@ -42,6 +44,7 @@ type worker struct {
 
 	interrupted uint32 // number of the element that it was told to end, if asked
 	asked       bool
+	timer       *time.Timer // for the timeout of elements; nil if there is none
 
 	ready chan struct{} // closed when it is up or gone
 	sick  error         // its initializer's error; written before ready is closed
@@ -111,6 +114,7 @@ func (w *worker) give(t *task) bool {
 	w.requests.Commit(len(b)) // passes the task to the worker
 	if w.load == 0 {
 		w.since = now()
+		w.arm(w.ledger.timeout)
 	}
 	t.number, t.done = w.next, 0
 	w.next += uint32(t.count)
@@ -142,6 +146,9 @@ func (w *worker) collect() (n int) {
 	if n > 0 {
 		w.full = false
 		w.since = now()
+		if w.load > 0 {
+			w.arm(w.ledger.timeout)
+		}
 		w.endUnwanted()
 		w.leave()
 	}
@@ -205,6 +212,7 @@ func (w *worker) welcome(answer []byte) {
 	} else {
 		w.up = true
 	}
+	w.ledger.starting--
 	close(w.ready)
 }
 
@@ -250,6 +258,7 @@ func (w *worker) takeBack(keep uint32) (back []*task) {
 			kept--
 		}
 		w.load -= t.count
+		w.given -= t.count
 		back = append(back, t)
 	}
 	w.fifo.cut(kept)
@@ -308,6 +317,40 @@ func (w *worker) endUnwanted() {
 	})
 }
 
+// arm sets the timer for the element that the worker is at now.
+func (w *worker) arm(timeout time.Duration) {
+	switch {
+	case timeout == 0:
+	case w.timer == nil:
+		w.timer = time.AfterFunc(timeout, w.expire)
+	default:
+		w.timer.Reset(timeout)
+	}
+}
+
+// expire fails the element that the worker is at, if it has been that for too long.
+func (w *worker) expire() {
+	l := w.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w.collect(); w.load == 0 {
+		return
+	}
+	if left := l.timeout - w.quietFor(now()); left > 0 {
+		w.arm(left)
+		return
+	}
+	if _, running := w.running(); !running {
+		w.arm(l.timeout) // it is not up yet
+		return
+	}
+	l.takeBack(w, 0)
+	t := w.fifo.first()
+	l.abandon(t, fmt.Errorf("mp: call %q: it took longer than %v: %w", t.name, l.timeout, context.DeadlineExceeded))
+	w.endUnwanted()
+	l.dispatch()
+}
+
 // retire gives the worker no more tasks, and ends it when it has done what it has
 // begun.
 func (w *worker) retire() {
@@ -341,9 +384,17 @@ func (w *worker) quietFor(now time.Duration) time.Duration { return now - w.sinc
 
 // close gives the link up, when the worker is gone.
 func (w *worker) close() {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
 	_ = w.requests.Close()
 	_ = w.answers.Close()
+}
+
+// leftEarly settles that the worker is gone before it was ready.
+func (w *worker) leftEarly() {
 	if w.sick == nil && !w.up {
+		w.ledger.starting--
 		close(w.ready)
 	}
 }

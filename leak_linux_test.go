@@ -3,6 +3,7 @@ package mp
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -110,4 +111,33 @@ func TestACrashLoopEndsInAnErrorAndLeavesNothingBehind(t *testing.T) {
 	require.ErrorIs(t, err, ErrCrashLoop)
 	require.ErrorIs(t, p.Close(), ErrCrashLoop)
 	require.Less(t, p.Stats().Started, 30, "no storm")
+}
+
+func TestALocalPoolLeavesNothingBehind(t *testing.T) {
+	requireNoLeak(t)
+	p, err := NewLocalPool(t.Context(), 2, WithInitializer(begins, beginsArg{}))
+	require.NoError(t, err)
+	_, err = square.Map(t.Context(), p, make([]int, 100), WithChunk(1))
+	require.NoError(t, err)
+	waits.Go(t.Context(), p, false)
+	require.NoError(t, p.Stop())
+	_, err = NewLocalPool(t.Context(), 2, WithInitializer(begins, beginsArg{Error: true}))
+	require.ErrorIs(t, err, os.ErrPermission)
+	_, err = NewLocalPool(t.Context(), -2)
+	require.ErrorContains(t, err, "-2 workers")
+}
+
+func TestPoolsThatFailAtOnceLeaveNothingBehind(t *testing.T) {
+	requireNoLeak(t)
+	for _, in := range []beginsArg{{Error: true}, {Panic: true}, {Exit: true}} {
+		_, err := NewPool(t.Context(), 2, WithInitializer(begins, in))
+		require.Error(t, err)
+	}
+	p, err := NewPool(t.Context(), 1, WithMaxTasks(3), WithIdleTimeout(time.Millisecond))
+	require.NoError(t, err)
+	require.NoError(t, p.Resize(3))
+	_, err = square.Map(t.Context(), p, make([]int, 20), WithChunk(1))
+	require.NoError(t, err)
+	require.NoError(t, p.Resize(1))
+	require.NoError(t, p.Close())
 }

@@ -112,20 +112,6 @@ func TestALocalPoolLeavesAStubbornCallAlone(t *testing.T) {
 	close(release)
 }
 
-func TestALocalPoolLeavesNothingBehind(t *testing.T) {
-	requireNoLeak(t)
-	p, err := NewLocalPool(t.Context(), 2, WithInitializer(begins, beginsArg{}))
-	require.NoError(t, err)
-	_, err = square.Map(t.Context(), p, make([]int, 100), WithChunk(1))
-	require.NoError(t, err)
-	waits.Go(t.Context(), p, false)
-	require.NoError(t, p.Stop())
-	_, err = NewLocalPool(t.Context(), 2, WithInitializer(begins, beginsArg{Error: true}))
-	require.ErrorIs(t, err, os.ErrPermission)
-	_, err = NewLocalPool(t.Context(), -2)
-	require.ErrorContains(t, err, "-2 workers")
-}
-
 // locked is what ignores waits for, whatever becomes of its context.
 var locked atomic.Pointer[chan struct{}]
 

@@ -77,7 +77,6 @@ func TestAnInitializerRunsOnceInEachWorker(t *testing.T) {
 }
 
 func TestAnInitializersFailureIsTheConstructorsError(t *testing.T) {
-	requireNoLeak(t)
 	_, err := NewPool(t.Context(), 2, WithInitializer(begins, beginsArg{Error: true}))
 	require.ErrorIs(t, err, os.ErrPermission)
 	_, err = NewPool(t.Context(), 2, WithInitializer(begins, beginsArg{Panic: true}))
@@ -196,7 +195,6 @@ func TestAnIdleWorkerEndsAndComesBack(t *testing.T) {
 }
 
 func TestAPoolIsResized(t *testing.T) {
-	requireNoLeak(t)
 	p := newPool(t, 1)
 	require.NoError(t, p.Resize(4))
 	require.Equal(t, 4, p.Workers())

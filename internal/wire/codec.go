@@ -141,6 +141,7 @@ func (c *Codec[T]) Alias(src []byte) (T, error) {
 	*asBytes(&v) = elements(body, len(body)/c.size)
 	return v, nil
 }
+
 // Simple reports whether Append and Decode run no code of T's own and look at each
 // byte once at most: T is plain, a string, or a slice of plain elements.
 func (c *Codec[T]) Simple() bool { return c.form != formCBOR }

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/mpgo/mp/bench/internal/result"
+)
+
+// passes reports whether every row of mp reaches what it must, and names those that
+// do not, or of which it cannot be told.
+func passes(r *result.Report, w io.Writer) bool {
+	missed := r.Missed()
+	for _, row := range missed {
+		fmt.Fprintf(w, "%s: %s\n", row.Name, shortfall(row))
+	}
+	return len(missed) == 0
+}
+
+// shortfall says what is wrong with a row.
+func shortfall(row *result.Row) string {
+	must, ours := row.Must.Format(row.Unit), row.Ours()
+	switch {
+	case row.Skipped != "":
+		return row.Skipped
+	case ours == nil || !ours.Measured():
+		return fmt.Sprintf("must reach %s, and there is no figure of mp", must)
+	case row.Verdict(row.Must) == result.Unknown:
+		return fmt.Sprintf("must reach %s, and there is no limit to compare with", must)
+	case row.Must.Relative:
+		return fmt.Sprintf("must reach %s the limit, is %s ×", must, result.Digits(ours.RatioTo(row.Limit())))
+	}
+	return fmt.Sprintf("must reach %s, is %s", must, row.Unit.Format(ours.Median()))
+}

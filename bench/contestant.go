@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"os/exec"
+	"slices"
+
+	"github.com/mpgo/mp/bench/internal/flip"
+	"github.com/mpgo/mp/bench/internal/limit"
+	"github.com/mpgo/mp/bench/internal/ours"
+	"github.com/mpgo/mp/bench/internal/plain"
+	"github.com/mpgo/mp/bench/internal/plugin"
+	"github.com/mpgo/mp/bench/internal/python"
+	"github.com/mpgo/mp/bench/internal/result"
+	"github.com/mpgo/mp/bench/internal/side"
+)
+
+// A contestant is somebody who can do some kinds of work.
+type contestant interface {
+	// Name is for tables.
+	Name() string
+	// Kind is what it is to the comparison.
+	Kind() result.Kind
+	// Can reports whether it could do the job if it were there.
+	Can(side.Job) bool
+	// Command is the process that does the job. The error says why the contestant
+	// is not there.
+	Command(side.Job) (*exec.Cmd, error)
+}
+
+// contestants are all, in the order in which they are measured: what is compared
+// stands side by side.
+func contestants(b *built) []contestant {
+	all := []contestant{
+		inGo{name: plain.InProcess, kind: result.Scale, can: onlySmall(plain.Sides()[plain.InProcess])},
+	}
+	for _, name := range []string{"os.Pipe", "unix socket", "net/rpc", "flock"} {
+		all = append(all, inGo{name: name, kind: result.Peer, can: has(plain.Sides()[name])})
+	}
+	return append(all,
+		starter{b, "os/exec", result.Peer},
+		pythons{b, "Python", python.Fork},
+		pythons{b, "Python, spawn", python.Spawn},
+		inGo{name: flip.Name, kind: result.Peer, can: has(flip.Works())},
+		inGo{name: plugin.NetRPC, kind: result.Peer, can: has(plugin.Works(plugin.NetRPC))},
+		inGo{name: plugin.GRPC, kind: result.Peer, can: has(plugin.Works(plugin.GRPC))},
+		inC{b, "glibc plain mutex", result.Peer, limit.PlainMutex},
+		inC{b, "C", result.Limit, ""},
+		inGo{name: ours.Name, kind: result.Ours, can: func(job side.Job) bool { return ours.Works()[job.Work] != nil }},
+		starter{b, ours.Name, result.Ours},
+	)
+}
+
+// inGo is a side that this program itself plays.
+type inGo struct {
+	name string
+	kind result.Kind
+	can  func(side.Job) bool
+}
+
+func (c inGo) Name() string          { return c.name }
+func (c inGo) Kind() result.Kind     { return c.kind }
+func (c inGo) Can(job side.Job) bool { return c.can(job) }
+func (c inGo) Command(job side.Job) (*exec.Cmd, error) {
+	return exec.Command("/proc/self/exe", side.Arguments(c.name, job)...), nil
+}
+
+// has is for a side that can do some works, whatever the rest of the job.
+func has(works side.Works) func(side.Job) bool {
+	return func(job side.Job) bool { return works[job.Work] != nil && job.Batch == 0 }
+}
+
+// onlySmall is for a side whose messages have one size.
+func onlySmall(works side.Works) func(side.Job) bool {
+	return func(job side.Job) bool {
+		return has(works)(job) && (job.Size == 0 || job.Size == small)
+	}
+}
+
+// inC is the C program.
+type inC struct {
+	*built
+	name   string
+	kind   result.Kind
+	choice limit.Choice
+}
+
+func (c inC) Name() string      { return c.name }
+func (c inC) Kind() result.Kind { return c.kind }
+
+// Can is a matter of mutexes only for the plain one. For a batch the limit is that
+// of single messages.
+func (c inC) Can(job side.Job) bool {
+	if c.kind == result.Peer {
+		return job.Work == side.MutexAlone || job.Work == side.MutexContended && job.Goroutines == 0
+	}
+	return slices.Contains(limit.Works(), job.Work)
+}
+
+func (c inC) Command(job side.Job) (*exec.Cmd, error) {
+	if c.limit == nil {
+		return nil, c.noLimit
+	}
+	if job.Work == side.Start && c.small == "" {
+		return nil, c.noSmall
+	}
+	return c.limit.Command(job, []string{c.small, "exit"}, c.choice), nil
+}
+
+// pythons is Python with one of its ways to start processes.
+type pythons struct {
+	*built
+	name   string
+	method python.Method
+}
+
+func (c pythons) Name() string      { return c.name }
+func (c pythons) Kind() result.Kind { return result.Peer }
+
+// Can: how a process was started makes no difference afterwards. Measurements of
+// large crowds would take minutes.
+func (c pythons) Can(job side.Job) bool {
+	if c.method == python.Spawn {
+		return job.Work == side.Start
+	}
+	crowd := max(job.Workers, job.Producers+job.Consumers) > 8
+	return slices.Contains(python.Works(), job.Work) && job.Goroutines == 0 && !crowd && job.Batch == 0
+}
+
+func (c pythons) Command(job side.Job) (*exec.Cmd, error) {
+	if c.python == nil {
+		return nil, c.noPython
+	}
+	return c.python.Command(job, c.method), nil
+}
+
+// starter is a side that starts a small program: this one is large, and its start
+// is mostly the start of others' packages.
+type starter struct {
+	*built
+	name string
+	kind result.Kind
+}
+
+func (c starter) Name() string          { return c.name }
+func (c starter) Kind() result.Kind     { return c.kind }
+func (c starter) Can(job side.Job) bool { return job.Work == side.Start }
+func (c starter) Command(job side.Job) (*exec.Cmd, error) {
+	if c.small == "" {
+		return nil, c.noSmall
+	}
+	return exec.Command(c.small, side.Arguments(c.name, job)...), nil
+}
+
+var errNoGo = errors.New("no go command here to build the small program with")

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/mpgo/mp/bench/internal/result"
+	"github.com/mpgo/mp/bench/internal/side"
+)
+
+// A curve is rows that differ in one number.
+type curve struct {
+	name   string
+	title  string // with %s for the number
+	points []int
+	label  func(int) string
+	row    func(x int) row // the rest
+}
+
+var curves = []curve{
+	{
+		name: "pipe-size", title: "Pipe, cost of a message of %s",
+		points: sizes, label: sizeLabel,
+		row: func(size int) row {
+			return row{
+				job:  side.Job{Work: side.OneWay, Size: size, Capacity: slots(size)},
+				unit: result.Nanoseconds, convert: asCost, twoCPUs: true,
+			}
+		},
+	},
+	{
+		name: "queue-size", title: "Queue, cost of a message of %s",
+		points: sizes, label: sizeLabel,
+		row: func(size int) row {
+			return row{
+				job:  side.Job{Work: side.Queue, Size: size, Capacity: min(slots(size), capacity), Producers: 1, Consumers: 1},
+				unit: result.Nanoseconds, convert: asCost,
+			}
+		},
+	},
+	{
+		name: "queue-capacity", title: "Queue, 64 B, room for %s messages",
+		points: []int{64, 512, 4 << 10, 32 << 10, 256 << 10, 1 << 20}, label: strconv.Itoa,
+		row: func(n int) row {
+			return row{
+				job:  side.Job{Work: side.Queue, Size: small, Capacity: n, Producers: 1, Consumers: 1},
+				unit: result.Millions,
+			}
+		},
+	},
+	{
+		name: "queue-processes", title: "Queue, 64 B, %s processes, half of them producers",
+		points: []int{2, 4, 8, 16, 32, 64}, label: strconv.Itoa,
+		row: func(n int) row {
+			return row{
+				job:  side.Job{Work: side.Queue, Size: small, Capacity: capacity, Producers: n / 2, Consumers: n / 2},
+				unit: result.Millions,
+			}
+		},
+	},
+	{
+		name: "mutex-processes", title: "Mutex, lock, add, unlock, by %s processes",
+		points: []int{2, 4, 8, 16, 32, 64}, label: strconv.Itoa,
+		row: func(n int) row {
+			return row{job: side.Job{Work: side.MutexContended, Workers: n}, unit: result.Nanoseconds}
+		},
+	},
+	{
+		name: "mutex-goroutines", title: "Mutex, lock, add, unlock, by %s goroutines of 2 processes each",
+		points: []int{1, 10, 100, 1000, 10_000}, label: strconv.Itoa,
+		row: func(n int) row {
+			return row{job: side.Job{Work: side.MutexContended, Workers: 2, Goroutines: n}, unit: result.Nanoseconds}
+		},
+	},
+}
+
+var sizes = []int{8, 64, 512, 4 << 10, 32 << 10, 256 << 10, 2 << 20, 16 << 20, 64 << 20}
+
+// slots is how many messages of a size fit: 256 KiB of them, at least 2.
+func slots(size int) int { return max(2, min(4096, 256<<10/size)) }
+
+func sizeLabel(n int) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 1<<10:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// curveRows are the points of all curves, or of each the first, the last, and one
+// between them.
+func curveRows(few bool) (rows []*row) {
+	for _, c := range curves {
+		points := c.points
+		if few {
+			points = []int{points[0], points[len(points)/2], points[len(points)-1]}
+		}
+		for _, x := range points {
+			r := c.row(x)
+			r.name = fmt.Sprintf("scale/%s/%d", c.name, x)
+			r.title = fmt.Sprintf(c.title, c.label(x))
+			r.curve, r.x = c.name, float64(x)
+			rows = append(rows, &r)
+		}
+	}
+	return rows
+}

@@ -1,0 +1,65 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mpgo/mp/bench/internal/result"
+)
+
+// legend says what the signs mean.
+const legend = "✓ reaches what it must, ✓✓ also what it aims at, ✗ does not, ? cannot be told; ratios are to the limit of the same pass"
+
+// remarks are what a table has no room for.
+func remarks(r *result.Report) (lines []string) {
+	lines = append(lines, legend)
+	slow := 0
+	for _, row := range r.Rows {
+		slow += row.SlowPasses(r.SlowAbove())
+	}
+	if slow > 0 {
+		lines = append(lines, fmt.Sprintf("* %d times a row was measured while more than %.0f ns passed from core to core and back",
+			slow, r.SlowAbove()))
+	}
+	lines = append(lines, reasons(r, "missing", func(s *result.Side) string { return s.Missing })...)
+	lines = append(lines, reasons(r, "failed", func(s *result.Side) string { return s.Failed })...)
+	for _, row := range r.Rows {
+		if row.Skipped != "" {
+			lines = append(lines, row.Name+": "+row.Skipped)
+		}
+		lines = append(lines, notes(row)...)
+	}
+	return lines
+}
+
+// reasons are why sides have no figures, with the rows that each is true of.
+func reasons(r *result.Report, what string, of func(*result.Side) string) (lines []string) {
+	rows := make(map[string][]string)
+	var order []string
+	for _, row := range r.Rows {
+		for _, s := range row.Sides {
+			if of(s) == "" {
+				continue
+			}
+			reason := fmt.Sprintf("%s %s: %s", s.Name, what, of(s))
+			if !slices.Contains(order, reason) {
+				order = append(order, reason)
+			}
+			rows[reason] = append(rows[reason], row.Name)
+		}
+	}
+	for _, reason := range order {
+		lines = append(lines, fmt.Sprintf("%s (%s)", reason, strings.Join(rows[reason], ", ")))
+	}
+	return lines
+}
+
+func notes(row *result.Row) (lines []string) {
+	for _, s := range row.Sides {
+		if note := s.Note(); note != "" {
+			lines = append(lines, fmt.Sprintf("%s, %s: %s", row.Name, s.Name, note))
+		}
+	}
+	return lines
+}

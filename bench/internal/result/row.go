@@ -1,0 +1,53 @@
+package result
+
+// A Row is what was measured of one thing.
+type Row struct {
+	Name    string
+	Title   string
+	Unit    Unit
+	Must    *Target
+	Aim     *Target
+	Sides   []*Side
+	Canary  []float64 // core to core and back, in ns, by pass
+	Skipped string    // why it was not measured
+	Curve   string    // the curve that it is a point of
+	X       float64   // where
+}
+
+// Ours is mp's side; nil if there is none.
+func (r *Row) Ours() *Side { return r.first(Ours) }
+
+// Limit is the limit's side; nil if there is none.
+func (r *Row) Limit() *Side { return r.first(Limit) }
+
+func (r *Row) first(k Kind) *Side {
+	for _, s := range r.Sides {
+		if s.Kind == k {
+			return s
+		}
+	}
+	return nil
+}
+
+// BestPeer is the peer with the best figure; nil if none has one.
+func (r *Row) BestPeer() (best *Side) {
+	for _, s := range r.Sides {
+		if s.Kind != Peer || !s.Measured() {
+			continue
+		}
+		if best == nil || r.Unit.Better(s.Median(), best.Median()) {
+			best = s
+		}
+	}
+	return best
+}
+
+// SlowPasses counts the passes in which the machine's CPUs were far from each other.
+func (r *Row) SlowPasses(above float64) (n int) {
+	for _, latency := range r.Canary {
+		if latency > above {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,73 @@
+package result
+
+import (
+	"fmt"
+	"math"
+)
+
+// A Target is what mp's figure must reach, or aims at.
+type Target struct {
+	Value    float64 // a figure, or how many times the limit's
+	Relative bool    // to the limit of the same pass
+}
+
+// Times is a target relative to the limit.
+func Times(ratio float64) *Target { return &Target{ratio, true} }
+
+// Absolute is a target that is a figure.
+func Absolute(figure float64) *Target { return &Target{figure, false} }
+
+// Format says what is asked.
+func (t *Target) Format(u Unit) string {
+	if t == nil {
+		return ""
+	}
+	sign := "≤"
+	if u.Higher {
+		sign = "≥"
+	}
+	if t.Relative {
+		return fmt.Sprintf("%s %s ×", sign, Digits(t.Value))
+	}
+	return fmt.Sprintf("%s %s %s", sign, u.Format(t.Value), u.Name)
+}
+
+// A Verdict is how a row stands to its target.
+type Verdict string
+
+// The verdicts.
+const (
+	Unasked Verdict = ""        // the row has no such target
+	Reached Verdict = "reached" // mp's figure is as good, or better
+	Missed  Verdict = "missed"
+	Unknown Verdict = "unknown" // there is no figure, or no limit to compare with
+)
+
+// Verdict compares mp's figure with a target.
+func (r *Row) Verdict(t *Target) Verdict {
+	if t == nil {
+		return Unasked
+	}
+	got := r.compared(t)
+	switch {
+	case math.IsNaN(got):
+		return Unknown
+	case got == t.Value || r.Unit.Better(got, t.Value):
+		return Reached
+	}
+	return Missed
+}
+
+// compared is what there is to compare with the target.
+func (r *Row) compared(t *Target) float64 {
+	ours, limit := r.Ours(), r.Limit()
+	switch {
+	case ours == nil:
+		return math.NaN()
+	case !t.Relative:
+		return ours.Median()
+	case limit == nil:
+		return math.NaN()
+	}
+	return ours.RatioTo(limit)
+}

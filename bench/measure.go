@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/mpgo/mp/bench/internal/cpu"
+	"github.com/mpgo/mp/bench/internal/result"
+	"github.com/mpgo/mp/bench/internal/side"
+)
+
+// A race is one row with those who can do it.
+type race struct {
+	row         *row
+	result      *result.Row
+	contestants []contestant // as the sides of the result
+}
+
+// measure runs all passes. The error is ctx's, or one that leaves nothing to
+// report.
+func measure(ctx context.Context, o *options, p *progress) (*result.Report, error) {
+	if err := adoptOrphans(); err != nil {
+		return nil, err
+	}
+	p.say("building what is compared with")
+	b, err := build()
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	report := newReport(o)
+	cpus := cpu.Usable()
+	races := enter(o.rows, contestants(b), cpus)
+	for _, r := range races {
+		report.Rows = append(report.Rows, r.result)
+	}
+	p.begin(o.passes, races)
+	for pass := range o.passes {
+		p.pass(pass, canary(ctx, cpus))
+		for _, r := range races {
+			if err := r.run(ctx, pass, o.budget, cpus, p); err != nil {
+				return nil, err
+			}
+		}
+	}
+	p.end()
+	report.Took = time.Since(report.Begun)
+	return report, nil
+}
+
+// enter finds out who runs in which race.
+func enter(rows []*row, all []contestant, cpus []int) (races []*race) {
+	for _, row := range rows {
+		r := &race{row: row, result: row.result()}
+		races = append(races, r)
+		if row.twoCPUs && len(cpus) < 2 {
+			r.result.Skipped = "both sides spin, which takes two CPUs; there is one"
+			continue
+		}
+		for _, c := range all {
+			if c.Can(row.job) {
+				r.contestants = append(r.contestants, c)
+				r.result.Sides = append(r.result.Sides, &result.Side{Name: c.Name(), Kind: c.Kind()})
+			}
+		}
+	}
+	return races
+}
+
+// run has everybody run once. In every second pass they do it in the opposite
+// order, so that nobody always has the same one before.
+func (r *race) run(ctx context.Context, pass int, budget time.Duration, cpus []int, p *progress) error {
+	if r.result.Skipped != "" {
+		return nil
+	}
+	r.result.Canary = append(r.result.Canary, canary(ctx, cpus))
+	order := slices.Collect(func(yield func(int) bool) {
+		for i := range r.contestants {
+			if pass%2 != 0 {
+				i = len(r.contestants) - 1 - i
+			}
+			if !yield(i) {
+				return
+			}
+		}
+	})
+	job := r.row.job
+	job.Budget = budget
+	if len(cpus) > 1 {
+		job.CPUs = cpus
+	}
+	for _, i := range order {
+		p.side(r.row.name, r.contestants[i].Name())
+		r.add(r.result.Sides[i], r.contestants[i], ctx, job)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// add measures one side once. Its failure is part of the result.
+func (r *race) add(s *result.Side, c contestant, ctx context.Context, job side.Job) {
+	if s.Missing != "" {
+		return
+	}
+	sample, err := once(ctx, c, job)
+	if err == nil && r.row.convert != nil {
+		*sample = r.row.convert(*sample, job)
+	}
+	s.Samples = append(s.Samples, sample)
+	switch {
+	case errors.As(err, new(missing)):
+		s.Missing = err.Error()
+	case err != nil:
+		s.Failed = err.Error()
+	}
+}
+
+// patience is how long a side may take for what should take a second or two.
+const patience = 30 * time.Second
+
+func once(ctx context.Context, c contestant, job side.Job) (*side.Sample, error) {
+	cmd, err := c.Command(job)
+	if err != nil {
+		return nil, missing(err.Error())
+	}
+	sample, err := measureSide(ctx, cmd, patience+10*job.Budget)
+	if err == nil && (math.IsNaN(sample.Figure) || math.IsInf(sample.Figure, 0)) {
+		return nil, fmt.Errorf("a figure that is none: %v", sample.Figure)
+	}
+	return sample, err
+}
+
+// canary is the time in ns from one CPU to another and back; 0 with one CPU.
+func canary(ctx context.Context, cpus []int) float64 {
+	if len(cpus) < 2 {
+		return 0
+	}
+	sample, err := measureSide(ctx, canaryCommand(cpus), patience)
+	if err != nil {
+		return 0
+	}
+	return sample.Figure
+}

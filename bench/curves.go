@@ -24,7 +24,7 @@ var curves = []curve{
 		row: func(size int) row {
 			return row{
 				job:  side.Job{Work: side.OneWay, Size: size, Capacity: slots(size)},
-				unit: result.Nanoseconds, convert: asCost, twoCPUs: true,
+				unit: result.Nanoseconds, convert: asCost, twoCPUs: true, longer: 1 + size/(4<<20),
 			}
 		},
 	},
@@ -34,7 +34,7 @@ var curves = []curve{
 		row: func(size int) row {
 			return row{
 				job:  side.Job{Work: side.Queue, Size: size, Capacity: min(slots(size), capacity), Producers: 1, Consumers: 1},
-				unit: result.Nanoseconds, convert: asCost,
+				unit: result.Nanoseconds, convert: asCost, longer: 1 + size/(4<<20),
 			}
 		},
 	},
@@ -54,7 +54,7 @@ var curves = []curve{
 		row: func(n int) row {
 			return row{
 				job:  side.Job{Work: side.Queue, Size: small, Capacity: capacity, Producers: n / 2, Consumers: n / 2},
-				unit: result.Millions,
+				unit: result.Millions, longer: 1 + n/16,
 			}
 		},
 	},
@@ -62,7 +62,7 @@ var curves = []curve{
 		name: "mutex-processes", title: "Mutex, lock, add, unlock, by %s processes",
 		points: []int{2, 4, 8, 16, 32, 64}, label: strconv.Itoa,
 		row: func(n int) row {
-			return row{job: side.Job{Work: side.MutexContended, Workers: n}, unit: result.Nanoseconds}
+			return row{job: side.Job{Work: side.MutexContended, Workers: n}, unit: result.Nanoseconds, longer: 1 + n/16}
 		},
 	},
 	{

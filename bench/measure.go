@@ -89,7 +89,7 @@ func (r *race) run(ctx context.Context, pass int, budget time.Duration, cpus []i
 		}
 	})
 	job := r.row.job
-	job.Budget = budget
+	job.Budget = budget * time.Duration(max(r.row.longer, 1))
 	if len(cpus) > 1 {
 		job.CPUs = cpus
 	}

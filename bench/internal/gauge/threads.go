@@ -14,6 +14,18 @@ func Threads() int {
 	return len(threads)
 }
 
+// SettledThreads is how many there are when no more come.
+func SettledThreads() int {
+	n := Threads()
+	for same := 0; same < 5; same++ {
+		LetWait()
+		if now := Threads(); now != n {
+			n, same = now, 0
+		}
+	}
+	return n
+}
+
 // LetWait gives those who were started time to go to sleep. Nothing says when they
 // do, and what is measured after it is right in any case, only less to the point if
 // they do not sleep yet.

@@ -33,8 +33,7 @@ func blocked(job side.Job) (side.Sample, error) {
 			}
 		})
 	}
-	gauge.LetWait()
-	threads := gauge.Threads() - before
+	threads := gauge.SettledThreads() - before
 	cancel() // the holder unlocks
 	all.Wait()
 	return side.Sample{Figure: float64(threads), Count: job.Goroutines}, holder.Wait(context.Background())

@@ -2,7 +2,9 @@ package ours
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"github.com/mpgo/mp"
 	"github.com/mpgo/mp/bench/internal/gauge"
@@ -47,14 +49,46 @@ func (c *crew) sum() (gauge.Tally, error) {
 type post struct {
 	Job   side.Job
 	Nth   int
-	Ready *mp.Barrier
+	Start *start
 }
 
-// take pins the process and waits until everybody has.
-func (p post) take(ctx context.Context) error {
+// take pins the process and waits until everybody has. It returns when the window
+// to measure in opens.
+func (p post) take(ctx context.Context) (opens int64, err error) {
 	if err := pin(p.Job, p.Nth); err != nil {
+		return 0, err
+	}
+	return p.Start.wait(ctx)
+}
+
+// A start is where the processes of a crew wait for each other.
+type start struct {
+	Ready *mp.Barrier // all of them, and who started them
+	Set   *mp.Event   // Opens is set
+	Opens *mp.Value[int64]
+}
+
+func newStart(parties int) (*start, error) {
+	var s start
+	var errs [3]error
+	s.Ready, errs[0] = mp.NewBarrier(parties + 1)
+	s.Set, errs[1] = mp.NewEvent()
+	s.Opens, errs[2] = mp.NewValue[int64](0)
+	return &s, errors.Join(errs[:]...)
+}
+
+// give waits until all are ready, and then says when the window opens.
+func (s *start) give(ctx context.Context, budget time.Duration) error {
+	if _, err := s.Ready.Wait(ctx); err != nil {
 		return err
 	}
-	_, err := p.Ready.Wait(ctx)
-	return err
+	return errors.Join(s.Opens.Store(gauge.Opening(budget)), s.Set.Set())
+}
+
+func (s *start) wait(ctx context.Context) (opens int64, err error) {
+	if _, err := s.Ready.Wait(ctx); err != nil {
+		return 0, err
+	}
+	err = s.Set.Wait(ctx)
+	return s.Opens.Load(), err
 }

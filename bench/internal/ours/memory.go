@@ -2,7 +2,12 @@ package ours
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/mpgo/mp"
 	"github.com/mpgo/mp/bench/internal/side"
@@ -15,7 +20,7 @@ var makers = map[string]func(job side.Job) (any, error){
 	"queue": func(job side.Job) (any, error) { return mp.NewQueue[message](job.Capacity) },
 }
 
-const objects = 1000
+const objects = 10_000
 
 // memory is what an object takes: shared memory, and memory of the process that
 // made it.
@@ -29,7 +34,7 @@ func memory(job side.Job) (side.Sample, error) {
 		return side.Sample{}, err
 	}
 	kept := make([]any, 0, objects)
-	heapBefore, sharedBefore := heap(), mp.MemoryStats().Bytes
+	heapBefore, sharedBefore := heap(), shared()
 	for range objects {
 		object, err := create(job)
 		if err != nil {
@@ -37,13 +42,13 @@ func memory(job side.Job) (side.Sample, error) {
 		}
 		kept = append(kept, object)
 	}
-	shared, private := mp.MemoryStats().Bytes-sharedBefore, heap()-heapBefore
+	inShared, private := shared()-sharedBefore, heap()-heapBefore
 	runtime.KeepAlive(warm)
 	runtime.KeepAlive(kept)
 	return side.Sample{
-		Figure: float64(shared+private) / objects,
+		Figure: float64(inShared+private) / objects,
 		Count:  objects,
-		Note:   fmt.Sprintf("%d shared + %d in the process", shared/objects, private/objects),
+		Note:   fmt.Sprintf("%d shared + %d in the process", inShared/objects, private/objects),
 	}, nil
 }
 
@@ -54,4 +59,22 @@ func heap() int64 {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	return int64(stats.HeapAlloc)
+}
+
+// shared is how much memory the kernel has given this process's memory files.
+func shared() (bytes int64) {
+	files, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		return 0
+	}
+	for _, file := range files {
+		var stat unix.Stat_t
+		if target, err := os.Readlink(file); err != nil || !strings.HasPrefix(target, "/memfd:") {
+			continue
+		}
+		if unix.Stat(file, &stat) == nil {
+			bytes += stat.Blocks * 512
+		}
+	}
+	return bytes
 }

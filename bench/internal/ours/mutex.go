@@ -49,14 +49,15 @@ type mutexPost struct {
 }
 
 var contend = mp.Register("contend for a mutex", func(ctx context.Context, p mutexPost) (gauge.Tally, error) {
-	if err := p.Post.take(ctx); err != nil {
+	opens, err := p.Post.take(ctx)
+	if err != nil {
 		return gauge.Tally{}, err
 	}
 	var c crew
 	number := p.Number.Slice()
 	for range max(p.Post.Job.Goroutines, 1) {
 		c.add(func() (gauge.Tally, error) {
-			return countUntilDone(counter{ctx, p.Mutex, number}, p.Post.Job)
+			return countUntilDone(counter{ctx, p.Mutex, number}, p.Post.Job, opens)
 		})
 	}
 	sum, err := c.sum()
@@ -64,9 +65,9 @@ var contend = mp.Register("contend for a mutex", func(ctx context.Context, p mut
 	return sum, err
 })
 
-func countUntilDone(c counter, job side.Job) (gauge.Tally, error) {
+func countUntilDone(c counter, job side.Job, opens int64) (gauge.Tally, error) {
 	const burst = 16
-	m := gauge.NewMeter(256, job.Budget)
+	m := gauge.NewMeterAt(256, job.Budget, opens)
 	for m.Tick(burst) {
 		if err := c.Do(burst); err != nil {
 			return gauge.Tally{}, err
@@ -84,13 +85,16 @@ func mutexContended(job side.Job) (side.Sample, error) {
 	if err != nil {
 		return side.Sample{}, err
 	}
-	ready, err := mp.NewBarrier(job.Workers)
+	start, err := newStart(job.Workers)
 	if err != nil {
 		return side.Sample{}, err
 	}
 	var c crew
 	for i := range job.Workers {
-		c.add(process(contend, mutexPost{post{job, i, ready}, mutex, number}))
+		c.add(process(contend, mutexPost{post{job, i, start}, mutex, number}))
+	}
+	if err := start.give(context.Background(), job.Budget); err != nil {
+		return side.Sample{}, err
 	}
 	sum, err := c.sum()
 	if err != nil {

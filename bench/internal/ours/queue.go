@@ -53,16 +53,19 @@ func (w *queueWork[T]) measure(job side.Job) (side.Sample, error) {
 	if err != nil {
 		return side.Sample{}, err
 	}
-	ready, err := mp.NewBarrier(job.Producers + job.Consumers)
+	start, err := newStart(job.Producers + job.Consumers)
 	if err != nil {
 		return side.Sample{}, err
 	}
 	var producers, consumers crew
 	for i := range job.Producers {
-		producers.add(process(w.produce, queuePost[T]{post{job, i, ready}, queue}))
+		producers.add(process(w.produce, queuePost[T]{post{job, i, start}, queue}))
 	}
 	for i := range job.Consumers {
-		consumers.add(process(w.consume, queuePost[T]{post{job, job.Producers + i, ready}, queue}))
+		consumers.add(process(w.consume, queuePost[T]{post{job, job.Producers + i, start}, queue}))
+	}
+	if err := start.give(context.Background(), job.Budget); err != nil {
+		return side.Sample{}, err
 	}
 	if _, err := producers.sum(); err != nil {
 		return side.Sample{}, err
@@ -80,11 +83,12 @@ func (w *queueWork[T]) measure(job side.Job) (side.Sample, error) {
 // producer puts messages as long as there is to be measured. What it counts nobody
 // asks for: a message counts where it arrives.
 func (w *queueWork[T]) producer(ctx context.Context, p queuePost[T]) (gauge.Tally, error) {
-	if err := p.Post.take(ctx); err != nil {
+	opens, err := p.Post.take(ctx)
+	if err != nil {
 		return gauge.Tally{}, err
 	}
 	message := w.sample(p.Post.Job.Size)
-	for m := gauge.NewMeter(gauge.Burst(p.Post.Job.Size), p.Post.Job.Budget); m.Tick(1); {
+	for m := gauge.NewMeterAt(gauge.Burst(p.Post.Job.Size), p.Post.Job.Budget, opens); m.Tick(1); {
 		if err := p.Queue.Put(ctx, message); err != nil {
 			return gauge.Tally{}, err
 		}
@@ -94,10 +98,11 @@ func (w *queueWork[T]) producer(ctx context.Context, p queuePost[T]) (gauge.Tall
 
 // consumer gets messages until the queue is closed.
 func (w *queueWork[T]) consumer(ctx context.Context, p queuePost[T]) (gauge.Tally, error) {
-	if err := p.Post.take(ctx); err != nil {
+	opens, err := p.Post.take(ctx)
+	if err != nil {
 		return gauge.Tally{}, err
 	}
-	for m := gauge.NewMeter(gauge.Burst(p.Post.Job.Size), p.Post.Job.Budget); ; m.Tick(1) {
+	for m := gauge.NewMeterAt(gauge.Burst(p.Post.Job.Size), p.Post.Job.Budget, opens); ; m.Tick(1) {
 		message, err := p.Queue.Get(ctx)
 		if errors.Is(err, mp.ErrClosed) {
 			return m.Tally(), nil

@@ -76,12 +76,16 @@ func flockAlone(job side.Job) (side.Sample, error) {
 	return gauge.Latency(mine, job.Budget)
 }
 
+// startTime is more than the start of a second process takes.
+const startTime = 10 * time.Millisecond
+
 // flockContended: the second processes count.
 func flockContended(job side.Job) (side.Sample, error) {
 	_, file, err := newFlocked()
 	if err != nil {
 		return side.Sample{}, err
 	}
+	job.Opens = gauge.Opening(job.Budget) + int64(job.Workers)*int64(startTime)
 	counters := make([]*side.Process, job.Workers)
 	for i := range counters {
 		counter := job
@@ -124,7 +128,7 @@ func flockSecond(job side.Job) error {
 	if err := cpu.Pin(job.CPU(0)); err != nil {
 		return err
 	}
-	m := gauge.NewMeter(8, job.Budget)
+	m := gauge.NewMeterAt(8, job.Budget, job.Opens)
 	for m.Tick(1) {
 		if err := mine.Do(1); err != nil {
 			return err
@@ -193,8 +197,7 @@ func flockBlocked(job side.Job) (side.Sample, error) {
 			_ = unix.Close(mine.fd)
 		})
 	}
-	gauge.LetWait()
-	threads := gauge.Threads() - before
+	threads := gauge.SettledThreads() - before
 	holder.Kill()
 	all.Wait()
 	return side.Sample{Figure: float64(threads), Count: n, Note: fmt.Sprintf("%d goroutines", n)}, nil

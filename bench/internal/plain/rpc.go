@@ -1,7 +1,6 @@
 package plain
 
 import (
-	"net"
 	"net/rpc"
 	"os"
 	"time"
@@ -58,38 +57,43 @@ func rpcServer(job side.Job) error {
 	return nil
 }
 
+// A client is connected to a server, which lives as long.
+type client struct {
+	*rpc.Client
+	server *side.Process
+}
+
 // dial starts a server and connects to it.
-func dial(job side.Job) (*rpc.Client, error) {
+func dial(job side.Job) (*client, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := side.StartSecond(rpcName, job, os.NewFile(uintptr(fds[1]), "socket")); err != nil {
+	server, err := side.StartSecond(rpcName, job, os.NewFile(uintptr(fds[1]), "socket"))
+	if err != nil {
 		return nil, err
 	}
-	var conn net.Conn
-	if conn, err = connection(os.NewFile(uintptr(fds[0]), "socket")); err != nil {
-		return nil, err
-	}
-	return rpc.NewClient(conn), nil
+	conn, err := connection(os.NewFile(uintptr(fds[0]), "socket"))
+	return &client{rpc.NewClient(conn), server}, err
 }
 
 func rpcCall(job side.Job) (side.Sample, error) {
-	client, err := dial(job)
+	c, err := dial(job)
 	if err != nil {
 		return side.Sample{}, err
 	}
+	defer c.server.Kill()
 	if err := cpu.Pin(job.CPU(0)); err != nil {
 		return side.Sample{}, err
 	}
 	return gauge.Latency(gauge.Func(func() error {
-		return client.Call("Bench.Double", 21, new(int))
+		return c.Call("Bench.Double", 21, new(int))
 	}), job.Budget)
 }
 
 // rpcMap keeps each of several servers busy.
 func rpcMap(job side.Job) (side.Sample, error) {
-	clients := make([]*rpc.Client, job.Workers)
+	clients := make([]*client, job.Workers)
 	for i := range clients {
 		worker := job
 		worker.CPUs = nil
@@ -97,13 +101,14 @@ func rpcMap(job side.Job) (side.Sample, error) {
 		if clients[i], err = dial(worker); err != nil {
 			return side.Sample{}, err
 		}
+		defer clients[i].server.Kill()
 	}
 	const window = 16 // calls under way at each server
 	sum := together(job.Workers*window, func(i int) gauge.Tally {
 		m := gauge.NewMeter(16, job.Budget)
-		client := clients[i%len(clients)]
+		c := clients[i%len(clients)]
 		for n := 0; m.Tick(1); n++ {
-			if err := client.Call("Bench.Double", n, new(int)); err != nil {
+			if err := c.Call("Bench.Double", n, new(int)); err != nil {
 				break
 			}
 		}
@@ -113,16 +118,17 @@ func rpcMap(job side.Job) (side.Sample, error) {
 }
 
 func rpcBitmap(job side.Job) (side.Sample, error) {
-	client, err := dial(job)
+	c, err := dial(job)
 	if err != nil {
 		return side.Sample{}, err
 	}
+	defer c.server.Kill()
 	if err := cpu.Pin(job.CPU(0)); err != nil {
 		return side.Sample{}, err
 	}
 	return gauge.Events(job.Budget, func() (time.Duration, error) {
 		var picture []byte
-		if err := client.Call("Bench.Fill", job.Size, &picture); err != nil {
+		if err := c.Call("Bench.Fill", job.Size, &picture); err != nil {
 			return 0, err
 		}
 		return gauge.SinceFilled(picture), nil

@@ -50,15 +50,19 @@ var handshake = goplugin.HandshakeConfig{
 	ProtocolVersion: 1, MagicCookieKey: "MP_BENCH_PLUGIN", MagicCookieValue: "worker",
 }
 
-// plugins are the kinds of plugin, under the same names on both sides.
-var plugins = goplugin.PluginSet{NetRPC: netRPC{}, GRPC: new(viaGRPC)}
+// plugins are the kinds of plugin, each in a set of its own: from what is in a set
+// the library finds out which of the two protocols to speak.
+var plugins = map[string]goplugin.PluginSet{
+	NetRPC: {NetRPC: netRPC{}},
+	GRPC:   {GRPC: new(viaGRPC)},
+}
 
 var silent = hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard})
 
 // serve is the plugin's process; it ends when the client says so.
-func serve(useGRPC bool) {
-	config := &goplugin.ServeConfig{HandshakeConfig: handshake, Plugins: plugins, Logger: silent}
-	if useGRPC {
+func serve(kind string) {
+	config := &goplugin.ServeConfig{HandshakeConfig: handshake, Plugins: plugins[kind], Logger: silent}
+	if kind == GRPC {
 		config.GRPCServer = newServer
 	}
 	goplugin.Serve(config)
@@ -73,7 +77,7 @@ func Play(args []string) bool {
 	if len(args) != 2 || args[0] != asPlugin {
 		return false
 	}
-	serve(args[1] == GRPC)
+	serve(args[1])
 	return true
 }
 
@@ -81,7 +85,7 @@ func Play(args []string) bool {
 func dispense(kind string) (Worker, *goplugin.Client, error) {
 	client := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  handshake,
-		Plugins:          plugins,
+		Plugins:          plugins[kind],
 		Cmd:              exec.Command("/proc/self/exe", asPlugin, kind),
 		Logger:           silent,
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolNetRPC, goplugin.ProtocolGRPC},

@@ -74,29 +74,35 @@ def events(once, job):
 
 
 class Meter:
-    """Counts what passes in a window of time, which opens when things are warm."""
+    """Counts what passes in a window of time. Of an operation that is only partly in
+    the window that part counts."""
 
-    def __init__(self, job):
-        self.opens = now() + job["budget"] // 4
+    def __init__(self, job, opens=None):
+        self.last = now()
+        self.opens = opens or self.last + job["budget"] // 4
         self.closes = self.opens + job["budget"]
-        self.begin = self.end = self.counted = 0
+        self.counted = 0.0
         self.took = []
 
     def tick(self):
         t = now()
-        if t >= self.opens:
-            if not self.begin:
-                self.begin = self.end = t
-            elif self.end < self.closes:
-                self.took.append(t - self.end)
-                self.end = t
-                self.counted += 1
+        inside = min(t, self.closes) - max(self.last, self.opens)
+        if inside > 0:
+            took = t - self.last
+            self.counted += inside / took
+            self.took.append(took)
+        self.last = t
         return t < self.closes
 
     def tally(self):
         if not self.counted:
             return 0, 0, 0
-        return self.counted * 1e9 / (self.end - self.begin), 1e9 / quantile(self.took, 0.99), self.counted
+        return self.counted * 1e9 / (self.closes - self.opens), 1e9 / quantile(self.took, 0.99), self.counted
+
+
+def opening(job, processes):
+    """When the window of so many processes opens, which are to be started now."""
+    return now() + job["budget"] // 4 + processes * 10_000_000
 
 
 def start(target, *args):
@@ -148,11 +154,10 @@ def one_way(job):
     start(write, job, writer)
     pin(job, 0)
     meter = Meter(job)
-    reader.recv_bytes()
     while meter.tick():
         reader.recv_bytes()
     rate, slow, count = total([meter.tally()])
-    return {"figure": rate, "p99": slow, "count": count}
+    return {"figure": rate, "p99": slow, "count": int(count)}
 
 
 # Queue
@@ -166,11 +171,10 @@ def produce(job, nth, queue):
         queue.put(message)
 
 
-def consume(job, nth, queue, tallies):
+def consume(job, nth, queue, opens, tallies):
     die_with_parent()
     pin(job, nth)
-    meter = Meter(job)
-    queue.get()
+    meter = Meter(job, opens)
     while meter.tick():
         queue.get()
     tallies.send(meter.tally())
@@ -179,15 +183,15 @@ def consume(job, nth, queue, tallies):
 def queue(job):
     producers, consumers = job["producers"], job["consumers"]
     messages = multiprocessing.Queue(min(job["capacity"], 32767))
-    ends = []
+    ends, opens = [], opening(job, producers + consumers)
     for nth in range(producers):
         start(produce, job, nth, messages)
     for nth in range(consumers):
         reader, writer = multiprocessing.Pipe(duplex=False)
-        start(consume, job, producers + nth, messages, writer)
+        start(consume, job, producers + nth, messages, opens, writer)
         ends.append(reader)
     rate, slow, count = total([end.recv() for end in ends])
-    return {"figure": rate, "p99": slow, "count": count}
+    return {"figure": rate, "p99": slow, "count": int(count)}
 
 
 # Lock
@@ -204,10 +208,10 @@ def mutex_alone(job):
     return latency(once, job)
 
 
-def contend(job, nth, lock, number, tallies):
+def contend(job, nth, lock, number, opens, tallies):
     die_with_parent()
     pin(job, nth)
-    meter = Meter(job)
+    meter = Meter(job, opens)
     while meter.tick():
         with lock:
             number.value += 1
@@ -216,12 +220,13 @@ def contend(job, nth, lock, number, tallies):
 
 def mutex_contended(job):
     lock, number, ends = multiprocessing.Lock(), multiprocessing.RawValue("q"), []
+    opens = opening(job, job["workers"])
     for nth in range(job["workers"]):
         reader, writer = multiprocessing.Pipe(duplex=False)
-        start(contend, job, nth, lock, number, writer)
+        start(contend, job, nth, lock, number, opens, writer)
         ends.append(reader)
     rate, slow, count = total([end.recv() for end in ends])
-    return {"figure": 1e9 / rate, "p99": 1e9 / slow, "count": count}
+    return {"figure": 1e9 / rate, "p99": 1e9 / slow, "count": int(count)}
 
 
 def hold(lock, held):

@@ -43,6 +43,7 @@ type Job struct {
 	Awake      bool          `json:"awake,omitempty"`      // nobody ever sleeps: the calls that do not block
 	Loan       bool          `json:"loan,omitempty"`       // fill and read messages where they lie
 	Object     string        `json:"object,omitempty"`     // what Memory is about
+	Opens      int64         `json:"opens,omitempty"`      // when to measure, on the shared clock; for second processes
 	Budget     time.Duration `json:"budget"`               // about how long to measure, after warming up
 	CPUs       []int         `json:"cpus"`                 // to pin processes to, in turn; none: do not pin
 }

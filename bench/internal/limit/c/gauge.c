@@ -69,12 +69,14 @@ struct sample latency(const struct job *j, void (*once)(void *), void *arg) {
 	if (n > 1)
 		singles = repeat(once, arg, 1, j->budget / 5);
 	double p99 = quantile(&singles, 0.99) - clock_cost();
-	return (struct sample){quantile(&bursts, 0.5) / (double)n, p99 > 0 ? p99 : 0, n * bursts.count};
+	return (struct sample){quantile(&bursts, 0.5) / (double)n, p99 > 0 ? p99 : 0, (double)(n * bursts.count)};
 }
 
-void open_meter(struct meter *m, uint64_t burst, uint64_t budget) {
-	uint64_t opens = now() + budget / 4;
-	*m = (struct meter){.burst = burst, .opens = opens, .closes = opens + budget};
+void open_meter(struct meter *m, uint64_t burst, uint64_t budget, uint64_t opens) {
+	uint64_t t = now();
+	if (opens == 0)
+		opens = t + budget / 4;
+	*m = (struct meter){.burst = burst, .opens = opens, .closes = opens + budget, .last = t};
 }
 
 uint64_t burst_of(size_t size) {
@@ -82,17 +84,17 @@ uint64_t burst_of(size_t size) {
 	return n < 1 ? 1 : n > 256 ? 256 : n;
 }
 
-/* look ends a burst. */
+/* look ends a burst. Of one that is only partly in the window that part counts. */
 bool look(struct meter *m) {
-	uint64_t t = now(), done = m->pending;
-	m->pending = 0;
-	if (t >= m->opens && m->begin == 0) {
-		m->begin = m->end = t;
-	} else if (t >= m->opens && m->end < m->closes) {
-		keep(&m->took, (double)(t - m->end) / (double)done);
-		m->end = t;
-		m->counted += done;
+	uint64_t t = now(), begin = m->last;
+	double done = (double)m->pending;
+	uint64_t from = begin > m->opens ? begin : m->opens, to = t < m->closes ? t : m->closes;
+	if (to > from) {
+		m->counted += done * (double)(to - from) / (double)(t - begin);
+		keep(&m->took, (double)(t - begin) / done);
 	}
+	m->last = t;
+	m->pending = 0;
 	return t < m->closes;
 }
 
@@ -100,7 +102,7 @@ struct tally tally_of(struct meter *m) {
 	if (m->counted == 0)
 		return (struct tally){0};
 	return (struct tally){
-		.rate = (double)m->counted * 1e9 / (double)(m->end - m->begin),
+		.rate = m->counted * 1e9 / (double)(m->closes - m->opens),
 		.slow = 1e9 / quantile(&m->took, 0.99),
 		.count = m->counted,
 	};

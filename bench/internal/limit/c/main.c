@@ -65,7 +65,7 @@ int main(int argc, char **argv) {
 		if (strcmp(works[w].work, j.work) != 0)
 			continue;
 		struct sample s = works[w].measure(&j);
-		printf("{\"figure\":%.3f,\"p99\":%.3f,\"count\":%llu}\n", s.figure, s.p99, (unsigned long long)s.count);
+		printf("{\"figure\":%.3f,\"p99\":%.3f,\"count\":%.0f}\n", s.figure, s.p99, s.count);
 		return 0;
 	}
 	fprintf(stderr, "limit: no such work: %s\n", j.work);

@@ -3,13 +3,13 @@
 #include "shared.h"
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <unistd.h>
 
 struct guarded {
 	ALONE pthread_mutex_t mutex;
 	ALONE uint64_t number;
-	ALONE word64 ready;
+	struct start start;
+	ALONE word64 ready; /* how far those are who take over */
 	ALONE word64 got; /* when the next owner had the lock */
 };
 
@@ -46,17 +46,15 @@ struct sample measure_mutex_contended(const struct job *j) {
 		if ((processes[i] = start_process()) != 0)
 			continue;
 		pin(j, i);
-		atomic_fetch_add(&g->ready, 1);
-		while (observe(&g->ready) < (uint64_t)n)
-			sched_yield();
 		struct meter m;
-		open_meter(&m, 256, j->budget);
+		open_meter(&m, 256, j->budget, await_start(&g->start));
 		do
 			once(g);
 		while (tick(&m));
 		tallies[i] = tally_of(&m);
 		exit(0);
 	}
+	give_start(&g->start, n, j->budget);
 	for (int i = 0; i < n; i++) {
 		end_process(processes[i]);
 		sum.rate += tallies[i].rate;

@@ -32,7 +32,7 @@ static volatile uint64_t sink;
 
 static struct sample read_until_done(const struct job *j, struct ring *r) {
 	struct meter m;
-	open_meter(&m, burst_of(j->size), j->budget);
+	open_meter(&m, burst_of(j->size), j->budget, 0);
 	uint64_t tail = 0, head = 0, sum = 0, mask = j->capacity - 1;
 	do {
 		while (head == tail) {

@@ -58,3 +58,17 @@ void kill_process(pid_t p) {
 	kill(p, SIGKILL);
 	end_process(p);
 }
+
+uint64_t await_start(struct start *s) {
+	uint64_t opens;
+	atomic_fetch_add(&s->ready, 1);
+	while ((opens = observe(&s->opens)) == 0)
+		sched_yield();
+	return opens;
+}
+
+void give_start(struct start *s, int parties, uint64_t budget) {
+	while (observe(&s->ready) < (uint64_t)parties)
+		usleep(100);
+	publish(&s->opens, now() + budget / 4);
+}

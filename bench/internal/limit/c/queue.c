@@ -12,7 +12,7 @@ struct cell {
 struct queue {
 	ALONE word64 tail; /* next message to put; any producer */
 	ALONE word64 head; /* next message to get; any consumer */
-	ALONE word64 ready; /* processes that are */
+	struct start start;
 	ALONE word64 stop;
 	size_t stride;
 	ALONE unsigned char cells[];
@@ -88,10 +88,10 @@ static void produce(const struct job *j, struct queue *q) {
 
 static volatile uint64_t sink;
 
-static struct tally consume(const struct job *j, struct queue *q) {
+static struct tally consume(const struct job *j, struct queue *q, uint64_t opens) {
 	unsigned char *message = malloc(j->size);
 	struct meter m;
-	open_meter(&m, burst_of(j->size), j->budget);
+	open_meter(&m, burst_of(j->size), j->budget, opens);
 	uint64_t sum = 0;
 	do {
 		int spins = 0;
@@ -108,12 +108,6 @@ done:
 	return tally_of(&m);
 }
 
-static void meet(struct queue *q, uint64_t parties) {
-	atomic_fetch_add(&q->ready, 1);
-	while (observe(&q->ready) < parties)
-		sched_yield();
-}
-
 struct sample measure_queue(const struct job *j) {
 	int n = j->producers + j->consumers;
 	struct queue *q = new_queue(j);
@@ -123,13 +117,14 @@ struct sample measure_queue(const struct job *j) {
 		if ((processes[i] = start_process()) != 0)
 			continue;
 		pin(j, i);
-		meet(q, (uint64_t)n);
+		uint64_t opens = await_start(&q->start);
 		if (i < j->producers)
 			produce(j, q);
 		else
-			tallies[i] = consume(j, q);
+			tallies[i] = consume(j, q, opens);
 		exit(0);
 	}
+	give_start(&q->start, n, j->budget);
 	struct sample s = {0};
 	for (int i = 0; i < n; i++) {
 		end_process(processes[i]);

@@ -33,7 +33,7 @@ struct job {
 
 struct sample {
 	double figure, p99;
-	uint64_t count;
+	double count;
 };
 
 /* Each work in a file of its own. */
@@ -52,6 +52,14 @@ void pin(const struct job *, int nth);
 pid_t start_process(void);
 void end_process(pid_t);
 void kill_process(pid_t);
+
+/* Where processes wait for each other before they measure. */
+struct start {
+	ALONE word64 ready; /* processes that are; they raise it */
+	ALONE word64 opens; /* when the window opens; who started them sets it */
+};
+uint64_t await_start(struct start *);
+void give_start(struct start *, int parties, uint64_t budget);
 void fail(const char *what);
 
 /* futex.c */
@@ -68,14 +76,14 @@ double quantile(struct samples *, double q);
 struct sample latency(const struct job *, void (*once)(void *), void *arg);
 
 struct meter {
-	uint64_t burst, opens, closes, begin, end, pending, counted;
+	uint64_t burst, opens, closes, last, pending;
+	double counted;
 	struct samples took;
 };
 struct tally {
-	double rate, slow;
-	uint64_t count;
+	double rate, slow, count;
 };
-void open_meter(struct meter *, uint64_t burst, uint64_t budget);
+void open_meter(struct meter *, uint64_t burst, uint64_t budget, uint64_t opens);
 bool look(struct meter *);
 struct tally tally_of(struct meter *);
 uint64_t burst_of(size_t size);

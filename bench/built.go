@@ -49,7 +49,7 @@ func buildSmall(dir string) (string, error) {
 	path := filepath.Join(dir, "small")
 	cmd := exec.Command(command, "build", "-o", path, "github.com/mpgo/mp/bench/internal/small")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("the small program cannot be built: %w\n%s", err, out)
+		return "", fmt.Errorf("the small program cannot be built: %w: %s", err, complaint(string(out)))
 	}
 	return path, nil
 }

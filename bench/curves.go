@@ -10,8 +10,8 @@ import (
 
 // A curve is rows that differ in one number.
 type curve struct {
-	name   string
-	title  string // with %s for the number
+	result.Curve
+	point  string // title of a point, with %s for the number
 	points []int
 	label  func(int) string
 	row    func(x int) row // the rest
@@ -19,7 +19,8 @@ type curve struct {
 
 var curves = []curve{
 	{
-		name: "pipe-size", title: "Pipe, cost of a message of %s",
+		Curve:  result.Curve{Name: "pipe-size", Title: "Pipe: cost of a message against its size", Unit: "B"},
+		point:  "Pipe, cost of a message of %s",
 		points: sizes, label: sizeLabel,
 		row: func(size int) row {
 			return row{
@@ -29,7 +30,8 @@ var curves = []curve{
 		},
 	},
 	{
-		name: "queue-size", title: "Queue, cost of a message of %s",
+		Curve:  result.Curve{Name: "queue-size", Title: "Queue: cost of a message against its size", Unit: "B"},
+		point:  "Queue, cost of a message of %s",
 		points: sizes, label: sizeLabel,
 		row: func(size int) row {
 			return row{
@@ -39,7 +41,8 @@ var curves = []curve{
 		},
 	},
 	{
-		name: "queue-capacity", title: "Queue, 64 B, room for %s messages",
+		Curve:  result.Curve{Name: "queue-capacity", Title: "Queue: messages of 64 B against how many fit"},
+		point:  "Queue, 64 B, room for %s messages",
 		points: []int{64, 512, 4 << 10, 32 << 10, 256 << 10, 1 << 20}, label: strconv.Itoa,
 		row: func(n int) row {
 			return row{
@@ -49,7 +52,8 @@ var curves = []curve{
 		},
 	},
 	{
-		name: "queue-processes", title: "Queue, 64 B, %s processes, half of them producers",
+		Curve:  result.Curve{Name: "queue-processes", Title: "Queue: messages of 64 B against processes, half of them producers"},
+		point:  "Queue, 64 B, %s processes, half of them producers",
 		points: []int{2, 4, 8, 16, 32, 64}, label: strconv.Itoa,
 		row: func(n int) row {
 			return row{
@@ -59,17 +63,19 @@ var curves = []curve{
 		},
 	},
 	{
-		name: "mutex-processes", title: "Mutex, lock, add, unlock, by %s processes",
+		Curve:  result.Curve{Name: "mutex-processes", Title: "Mutex: lock, add, unlock against processes"},
+		point:  "Mutex, lock, add, unlock, by %s processes",
 		points: []int{2, 4, 8, 16, 32, 64}, label: strconv.Itoa,
 		row: func(n int) row {
 			return row{job: side.Job{Work: side.MutexContended, Workers: n}, unit: result.Nanoseconds, longer: 1 + n/16}
 		},
 	},
 	{
-		name: "mutex-goroutines", title: "Mutex, lock, add, unlock, by %s goroutines of 2 processes each",
+		Curve:  result.Curve{Name: "mutex-goroutines", Title: "Mutex: lock, add, unlock by 2 processes, against goroutines of each"},
+		point:  "Mutex, lock, add, unlock, by 2 processes of %s goroutines",
 		points: []int{1, 10, 100, 1000, 10_000}, label: strconv.Itoa,
 		row: func(n int) row {
-			return row{job: side.Job{Work: side.MutexContended, Workers: 2, Goroutines: n}, unit: result.Nanoseconds}
+			return row{job: side.Job{Work: side.MutexContended, Workers: 2, Goroutines: n}, unit: result.Nanoseconds, longer: 1 + n/1000}
 		},
 	},
 }
@@ -99,9 +105,9 @@ func curveRows(few bool) (rows []*row) {
 		}
 		for _, x := range points {
 			r := c.row(x)
-			r.name = fmt.Sprintf("scale/%s/%d", c.name, x)
-			r.title = fmt.Sprintf(c.title, c.label(x))
-			r.curve, r.x = c.name, float64(x)
+			r.name = fmt.Sprintf("scale/%s/%d", c.Name, x)
+			r.title = fmt.Sprintf(c.point, c.label(x))
+			r.curve, r.x = &c.Curve, float64(x)
 			rows = append(rows, &r)
 		}
 	}

@@ -28,7 +28,7 @@ type options struct {
 const (
 	usualPasses = 5
 	usualBudget = 300 * time.Millisecond
-	quickPasses = 2
+	quickPasses = 1
 	quickBudget = 20 * time.Millisecond
 )
 

@@ -68,10 +68,10 @@ func awaitEnd(pid int) {
 func readSample(err error, stdout []byte, stderr string) (*side.Sample, error) {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == side.ExitMissing {
-		return nil, missing(lastLine(stderr))
+		return nil, missing(complaint(stderr))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", err, lastLine(stderr))
+		return nil, fmt.Errorf("%w: %s", err, complaint(stderr))
 	}
 	sample := new(side.Sample)
 	if err := json.Unmarshal(stdout, sample); err != nil {
@@ -80,8 +80,14 @@ func readSample(err error, stdout []byte, stderr string) (*side.Sample, error) {
 	return sample, nil
 }
 
-// lastLine is what a program says that fails.
-func lastLine(text string) string {
+// complaint is the line that says most of what a program says that fails: how a Go
+// program's crash begins, otherwise the last one.
+func complaint(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for _, line := range lines {
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			return line
+		}
+	}
 	return lines[len(lines)-1]
 }

@@ -17,7 +17,7 @@ type row struct {
 	convert func(side.Sample, side.Job) side.Sample // to the row's unit; nil: as it is
 	twoCPUs bool                                    // it makes sense only if two can spin at a time
 	longer  int                                     // times the usual budget; 0: once
-	curve   string                                  // the curve that this is a point of
+	curve   *result.Curve                           // that this is a point of
 	x       float64
 }
 

@@ -71,8 +71,8 @@ func warmUp(op Operation, budget time.Duration) (cost time.Duration, err error) 
 		if time.Now().After(end) {
 			return took / time.Duration(n), nil
 		}
-		if took > budget/4 {
-			n /= 2
+		if took > budget/4 { // the next one is no longer than this one was
+			n = (n + 1) / 2
 		}
 	}
 }

@@ -49,16 +49,19 @@ type mutexPost struct {
 }
 
 var contend = mp.Register("contend for a mutex", func(ctx context.Context, p mutexPost) (gauge.Tally, error) {
-	opens, err := p.Post.take(ctx)
-	if err != nil {
-		return gauge.Tally{}, err
-	}
 	var c crew
-	number := p.Number.Slice()
+	var opens int64
+	begin, number := make(chan struct{}), p.Number.Slice()
 	for range max(p.Post.Job.Goroutines, 1) {
 		c.add(func() (gauge.Tally, error) {
+			<-begin
 			return countUntilDone(counter{ctx, p.Mutex, number}, p.Post.Job, opens)
 		})
+	}
+	opens, err := p.Post.take(ctx)
+	close(begin)
+	if err != nil {
+		return gauge.Tally{}, err
 	}
 	sum, err := c.sum()
 	runtime.KeepAlive(p.Number)

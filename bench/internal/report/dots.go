@@ -88,7 +88,7 @@ func axis(d *drawing, u result.Unit, scale logScale, bottom float64) {
 	for _, tick := range scale.decades() {
 		x := scale.at(tick)
 		d.line("grid", x, dotsTop, x, bottom)
-		d.text("tick", "middle", x, bottom+15, u.Format(tick)+" "+u.Name)
+		d.text("tick", "middle", x, bottom+15, u.Fitting(tick))
 	}
 }
 
@@ -124,13 +124,13 @@ func dot(d *drawing, row *result.Row, s *result.Side, scale logScale, y float64)
 		d.line("p99 "+class, scale.at(p), y-5, scale.at(p), y+5)
 	}
 	u := row.Unit
-	d.dot(class, scale.at(s.Median()), y, 5, fmt.Sprintf("%s: %s %s, passes %s to %s, p99 %s",
-		s.Name, u.Format(s.Median()), u.Name, u.Format(low), u.Format(high), p99(row, s)))
+	d.dot(class, scale.at(s.Median()), y, 5, fmt.Sprintf("%s: %s, passes %s to %s, p99 %s",
+		s.Name, u.Fitting(s.Median()), u.Fitting(low), u.Fitting(high), u.Fitting(s.P99())))
 }
 
 func figureAndUnit(row *result.Row, s *result.Side) string {
 	if s.Measured() {
-		return figure(row, s) + " " + row.Unit.Name
+		return row.Unit.Fitting(s.Median())
 	}
 	return figure(row, s)
 }

@@ -84,7 +84,7 @@ func dotChart(row *result.Row) chart {
 
 func lineChart(curve *curve) chart {
 	u := curve.rows[0].Unit
-	c := chart{Name: "scale/" + curve.name, Title: curve.title(), Unit: u.Name, Better: better(u), Why: curve.rows[0].Skipped}
+	c := chart{Name: "scale/" + curve.Name, Title: curve.Title, Unit: u.Name, Better: better(u), Why: curve.rows[0].Skipped}
 	if c.Why != "" {
 		return c
 	}

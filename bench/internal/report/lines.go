@@ -11,42 +11,25 @@ import (
 
 // A curve is the rows that differ in one number.
 type curve struct {
-	name string
+	*result.Curve
 	rows []*result.Row
 }
 
 // curvesOf sorts a report's rows: those of curves, and the others.
 func curvesOf(r *result.Report) (curves []*curve, others []*result.Row) {
 	for _, row := range r.Rows {
-		if row.Curve == "" {
+		if row.Curve == nil {
 			others = append(others, row)
 			continue
 		}
-		i := slices.IndexFunc(curves, func(c *curve) bool { return c.name == row.Curve })
+		i := slices.IndexFunc(curves, func(c *curve) bool { return c.Name == row.Curve.Name })
 		if i < 0 {
 			i = len(curves)
-			curves = append(curves, &curve{name: row.Curve})
+			curves = append(curves, &curve{Curve: row.Curve})
 		}
 		curves[i].rows = append(curves[i].rows, row)
 	}
 	return curves, others
-}
-
-// title is what the titles of all points have in common.
-func (c *curve) title() string {
-	head, tail := c.rows[0].Title, c.rows[0].Title
-	for _, row := range c.rows {
-		for !strings.HasPrefix(row.Title, head) {
-			head = head[:len(head)-1]
-		}
-		for !strings.HasSuffix(row.Title, tail) {
-			tail = tail[1:]
-		}
-	}
-	if len(c.rows) < 2 {
-		return c.rows[0].Title
-	}
-	return strings.TrimSpace(head) + " … " + strings.TrimSpace(tail)
 }
 
 // sides are the names of those who have a point, each with its kind, mp and the
@@ -98,7 +81,7 @@ func class(s *result.Side, nth int) string {
 
 // lines is a chart of one curve; both axes are logarithmic.
 func lines(c *curve) template.HTML {
-	d := newDrawing(linesWidth, linesHeight, c.title())
+	d := newDrawing(linesWidth, linesHeight, c.Title)
 	unit, sides := c.rows[0].Unit, c.sides()
 	var xs, ys []float64
 	for _, row := range c.rows {
@@ -113,37 +96,41 @@ func lines(c *curve) template.HTML {
 	y := newLogScale(ys, linesHeight-linesBottom, linesTop)
 	for _, row := range c.rows {
 		d.line("grid", x.at(row.X), linesTop, x.at(row.X), linesHeight-linesBottom)
-		d.text("tick", "middle", x.at(row.X), linesHeight-linesBottom+17, amount(row.X))
+		d.text("tick", "middle", x.at(row.X), linesHeight-linesBottom+17, c.amount(row.X))
 	}
 	for _, tick := range y.decades() {
 		d.line("grid", linesLeft, y.at(tick), linesWidth-linesRight, y.at(tick))
-		d.text("tick", "end", linesLeft-8, y.at(tick)+4, unit.Format(tick)+" "+unit.Name)
+		d.text("tick", "end", linesLeft-8, y.at(tick)+4, unit.Fitting(tick))
 	}
 	for i, s := range slices.Backward(sides) { // mp and the limit lie on top
-		plot(d, unit, s, class(s, i), c.points(s.Name), x, y)
+		c.plot(d, s, class(s, i), x, y)
 	}
 	return d.svg()
 }
 
-func plot(d *drawing, u result.Unit, s *result.Side, class string, points [][2]float64, x, y logScale) {
+// plot draws a side's line.
+func (c *curve) plot(d *drawing, s *result.Side, class string, x, y logScale) {
+	points, unit := c.points(s.Name), c.rows[0].Unit
 	at := make([][2]float64, len(points))
 	for i, p := range points {
 		at[i] = [2]float64{x.at(p[0]), y.at(p[1])}
 	}
 	d.path("plot "+class, at)
 	for i, p := range points {
-		d.dot(class, at[i][0], at[i][1], 3.5, fmt.Sprintf("%s, %s: %s %s", s.Name, amount(p[0]), u.Format(p[1]), u.Name))
+		d.dot(class, at[i][0], at[i][1], 3.5, fmt.Sprintf("%s, %s: %s", s.Name, c.amount(p[0]), unit.Fitting(p[1])))
 	}
 }
 
-// amount is a number that is often a power of two.
-func amount(x float64) string {
+// amount is where a point lies: a number that is often a power of two.
+func (c *curve) amount(x float64) string {
+	text := ""
 	switch n := int(x); {
 	case n >= 1<<20 && n%(1<<20) == 0:
-		return fmt.Sprintf("%d Mi", n>>20)
+		text = fmt.Sprintf("%d Mi", n>>20)
 	case n >= 1<<10 && n%(1<<10) == 0:
-		return fmt.Sprintf("%d Ki", n>>10)
+		text = fmt.Sprintf("%d Ki", n>>10)
 	default:
-		return fmt.Sprint(n)
+		text = fmt.Sprintf("%d ", n)
 	}
+	return strings.TrimSpace(text + c.Unit)
 }

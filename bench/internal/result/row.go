@@ -10,8 +10,15 @@ type Row struct {
 	Sides   []*Side
 	Canary  []float64 // core to core and back, in ns, by pass
 	Skipped string    // why it was not measured
-	Curve   string    // the curve that it is a point of
+	Curve   *Curve    // that it is a point of; nil if it stands alone
 	X       float64   // where
+}
+
+// A Curve is what rows have in common that differ in one number.
+type Curve struct {
+	Name  string
+	Title string
+	Unit  string // of the number; empty if it counts something
 }
 
 // Ours is mp's side; nil if there is none.

@@ -12,19 +12,26 @@ type Unit struct {
 	Name   string
 	Size   float64 // nanoseconds, bytes, or things a second, that one of it is
 	Higher bool    // more is better
+	family []Unit  // of the same quantity, the smallest first; only this one if empty
 }
+
+var (
+	times     = []Unit{{Name: "ns", Size: 1}, {Name: "µs", Size: 1e3}, {Name: "ms", Size: 1e6}, {Name: "s", Size: 1e9}}
+	rates     = []Unit{{Name: "/s", Size: 1}, {Name: "k/s", Size: 1e3}, {Name: "M/s", Size: 1e6}, {Name: "G/s", Size: 1e9}}
+	byteRates = []Unit{{Name: "kB/s", Size: 1e3}, {Name: "MB/s", Size: 1e6}, {Name: "GB/s", Size: 1e9}}
+)
 
 // The units.
 var (
-	Nanoseconds  = Unit{"ns", 1, false}
-	Microseconds = Unit{"µs", 1e3, false}
-	Milliseconds = Unit{"ms", 1e6, false}
-	Millions     = Unit{"M/s", 1e6, true}
-	Thousands    = Unit{"k/s", 1e3, true}
-	Gigabytes    = Unit{"GB/s", 1e9, true}
-	Threads      = Unit{"threads", 1, false}
-	Percent      = Unit{"%", 0.01, false}
-	Bytes        = Unit{"B", 1, false}
+	Nanoseconds  = Unit{"ns", 1, false, times}
+	Microseconds = Unit{"µs", 1e3, false, times}
+	Milliseconds = Unit{"ms", 1e6, false, times}
+	Millions     = Unit{"M/s", 1e6, true, rates}
+	Thousands    = Unit{"k/s", 1e3, true, rates}
+	Gigabytes    = Unit{"GB/s", 1e9, true, byteRates}
+	Threads      = Unit{"threads", 1, false, nil}
+	Percent      = Unit{"%", 0.01, false, nil}
+	Bytes        = Unit{"B", 1, false, nil}
 )
 
 // Of is a figure in the unit.
@@ -40,6 +47,17 @@ func (u Unit) Better(a, b float64) bool {
 
 // Format is a figure in the unit, with about three digits, without the unit's name.
 func (u Unit) Format(figure float64) string { return Digits(u.Of(figure)) }
+
+// Fitting is a figure with the unit of the family that suits it.
+func (u Unit) Fitting(figure float64) string {
+	best := u
+	for i, other := range u.family {
+		if i == 0 || figure >= other.Size*0.9995 {
+			best = other
+		}
+	}
+	return best.Format(figure) + " " + best.Name
+}
 
 // Digits is a number with about three digits.
 func Digits(x float64) string {

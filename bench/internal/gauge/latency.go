@@ -62,7 +62,7 @@ func Latency(op Operation, budget time.Duration) (side.Sample, error) {
 // warmUp does the operation in growing bursts, and returns what it took at the end.
 func warmUp(op Operation, budget time.Duration) (cost time.Duration, err error) {
 	end := time.Now().Add(budget)
-	for n := 1; ; n *= 2 {
+	for n := 1; ; n = min(2*n, most) {
 		begin := time.Now()
 		if err := op.Do(n); err != nil {
 			return 0, err

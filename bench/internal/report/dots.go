@@ -94,11 +94,13 @@ func axis(d *drawing, u result.Unit, scale logScale, bottom float64) {
 
 // goals draws what the row must reach and aims at.
 func goals(d *drawing, row *result.Row, scale logScale, bottom float64) {
-	for class, t := range map[string]*result.Target{"must": row.Must, "aim": row.Aim} {
+	draw := func(class string, t *result.Target) {
 		if at, ok := goal(row, t); ok {
 			d.line(class, scale.at(at), dotsTop-4, scale.at(at), bottom)
 		}
 	}
+	draw("must", row.Must)
+	draw("aim", row.Aim)
 }
 
 // goal is the figure that a target stands for here.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/mpgo/mp/bench/internal/result"
@@ -32,7 +33,10 @@ func Table(w io.Writer, r *result.Report) error {
 
 // run says how it was measured.
 func run(r *result.Report) string {
-	text := fmt.Sprintf("%d passes, %v", r.Passes, r.Took.Round(1e9))
+	text := fmt.Sprintf("%d passes, %v", r.Passes, r.Took.Round(time.Second))
+	if r.Passes == 1 {
+		text = strings.Replace(text, "passes", "pass", 1)
+	}
 	if r.Commit != "" {
 		text = "commit " + r.Commit + ", " + text
 	}

@@ -1,0 +1,131 @@
+package result
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mpgo/mp/bench/internal/side"
+)
+
+// gave is a side with a figure for each pass; NaN where it failed.
+func gave(name string, kind Kind, figures ...float64) *Side {
+	s := &Side{Name: name, Kind: kind}
+	for _, f := range figures {
+		if math.IsNaN(f) {
+			s.Samples = append(s.Samples, nil)
+		} else {
+			s.Samples = append(s.Samples, &side.Sample{Figure: f, P99: 2 * f})
+		}
+	}
+	return s
+}
+
+var failed = math.NaN()
+
+func TestARatioIsThatOfFiguresOfTheSamePass(t *testing.T) {
+	// The machine is four times slower in the second and third pass: the medians
+	// would say 4, no pass does.
+	ours := gave("mp", Ours, 150, 600, 600)
+	limit := gave("C", Limit, 100, 400, 100)
+	limit.Samples[2].Figure = 400
+	assert.Equal(t, 1.5, ours.RatioTo(limit))
+}
+
+func TestARatioLeavesPassesOutThatFailed(t *testing.T) {
+	ours, limit := gave("mp", Ours, 1, failed, 3, 4), gave("C", Limit, failed, 1, 1, 2)
+	assert.Equal(t, 2.5, ours.RatioTo(limit))
+	assert.True(t, math.IsNaN(ours.RatioTo(gave("C", Limit, failed))))
+	assert.True(t, math.IsNaN(ours.RatioTo(gave("C", Limit))))
+}
+
+func TestASideSaysItsMedianAndSpread(t *testing.T) {
+	s := gave("mp", Ours, 3, failed, 1, 2)
+	low, high := s.Spread()
+	assert.Equal(t, []float64{2, 1, 3, 4}, []float64{s.Median(), low, high, s.P99()})
+
+	none := gave("mp", Ours, failed)
+	assert.False(t, none.Measured())
+	assert.True(t, math.IsNaN(none.Median()))
+}
+
+func TestWhatNeverHappensIsNoFigure(t *testing.T) {
+	s := &Side{Samples: []*side.Sample{{Never: true, Note: "it waits for ever"}}}
+	assert.True(t, s.Never())
+	assert.False(t, s.Measured())
+	assert.Equal(t, "it waits for ever", s.Note())
+}
+
+func TestTheBestPeerDependsOnTheUnit(t *testing.T) {
+	sides := []*Side{
+		gave("mp", Ours, 1), gave("C", Limit, 1), gave("channel", Scale, 1),
+		gave("slow", Peer, 30), gave("fast", Peer, 20), gave("broken", Peer, failed),
+	}
+	assert.Equal(t, "fast", (&Row{Unit: Nanoseconds, Sides: sides}).BestPeer().Name)
+	assert.Equal(t, "slow", (&Row{Unit: Millions, Sides: sides}).BestPeer().Name)
+	assert.Nil(t, (&Row{Unit: Millions}).BestPeer())
+}
+
+func TestVerdicts(t *testing.T) {
+	limit := gave("C", Limit, 100)
+	for name, c := range map[string]struct {
+		unit   Unit
+		target *Target
+		ours   *Side
+		limit  *Side
+		want   Verdict
+	}{
+		"no target":               {Nanoseconds, nil, gave("mp", Ours, 1), limit, Unasked},
+		"less time than asked":    {Nanoseconds, Times(1.8), gave("mp", Ours, 170), limit, Reached},
+		"just what is asked":      {Nanoseconds, Times(1.8), gave("mp", Ours, 180), limit, Reached},
+		"more time than asked":    {Nanoseconds, Times(1.8), gave("mp", Ours, 190), limit, Missed},
+		"higher rate than asked":  {Millions, Times(0.5), gave("mp", Ours, 60), limit, Reached},
+		"lower rate than asked":   {Millions, Times(0.5), gave("mp", Ours, 40), limit, Missed},
+		"absolute, reached":       {Nanoseconds, Absolute(1000), gave("mp", Ours, 900), nil, Reached},
+		"absolute, missed":        {Nanoseconds, Absolute(1000), gave("mp", Ours, 1100), nil, Missed},
+		"no limit":                {Nanoseconds, Times(1.8), gave("mp", Ours, 1), nil, Unknown},
+		"a limit without figures": {Nanoseconds, Times(1.8), gave("mp", Ours, 1), gave("C", Limit), Unknown},
+		"mp failed":               {Nanoseconds, Absolute(1000), gave("mp", Ours, failed), limit, Unknown},
+		"mp is not there":         {Nanoseconds, Absolute(1000), nil, limit, Unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			row := &Row{Unit: c.unit, Must: c.target}
+			for _, s := range []*Side{c.ours, c.limit} {
+				if s != nil {
+					row.Sides = append(row.Sides, s)
+				}
+			}
+			assert.Equal(t, c.want, row.Verdict(row.Must))
+			missed := (&Report{Rows: []*Row{row}}).Missed()
+			assert.Equal(t, c.want == Missed || c.want == Unknown, len(missed) == 1)
+		})
+	}
+}
+
+func TestPassesInTheSlowModeAreKnownByTheBest(t *testing.T) {
+	row := &Row{Canary: []float64{100, 140, 160, 400}}
+	r := &Report{Rows: []*Row{row}}
+	assert.Equal(t, 150.0, r.SlowAbove())
+	assert.Equal(t, 2, row.SlowPasses(r.SlowAbove()))
+
+	allSlow := &Report{Rows: []*Row{{Canary: []float64{400, 410}}}}
+	assert.Equal(t, 2, allSlow.Rows[0].SlowPasses(allSlow.SlowAbove()), "also if none was fast")
+}
+
+func TestFormats(t *testing.T) {
+	for figure, want := range map[float64]string{
+		0: "0", 0.00123: "0.0012", 0.0995: "0.10", 1: "1.00", 9.99: "9.99", 9.999: "10.0", 12.34: "12.3",
+		99.96: "100", 123.4: "123", 1e6: "1000000", math.NaN(): "–", math.Inf(1): "–",
+	} {
+		assert.Equal(t, want, Digits(figure))
+	}
+	assert.Equal(t, "1.50", Microseconds.Format(1500))
+	assert.Equal(t, "1.50 µs", Nanoseconds.Fitting(1500))
+	assert.Equal(t, "0.50 ns", Milliseconds.Fitting(0.5))
+	assert.Equal(t, "1.00 ms", Nanoseconds.Fitting(1e6))
+	assert.Equal(t, "2.00 M/s", Thousands.Fitting(2e6))
+	assert.Equal(t, "5.00 threads", Threads.Fitting(5))
+	assert.Equal(t, "≥ 500 k/s", Absolute(500e3).Format(Thousands))
+	assert.Equal(t, "≤ 1.80 ×", Times(1.8).Format(Nanoseconds))
+}

@@ -61,6 +61,12 @@ func (p post) take(ctx context.Context) (opens int64, err error) {
 	return p.Start.wait(ctx)
 }
 
+// meter is take for those who move messages.
+func (p post) meter(ctx context.Context) (*gauge.Meter, error) {
+	opens, err := p.take(ctx)
+	return gauge.NewMeterAt(gauge.Burst(p.Job.Size), p.Job.Budget, opens), err
+}
+
 // A start is where the processes of a crew wait for each other.
 type start struct {
 	Ready *mp.Barrier // all of them, and who started them

@@ -3,6 +3,7 @@ package ours
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/mpgo/mp"
 	"github.com/mpgo/mp/bench/internal/gauge"
@@ -18,13 +19,10 @@ var (
 )
 
 func measureQueue(job side.Job) (side.Sample, error) {
-	if job.Batch > 0 {
-		return side.Sample{}, side.Missing("mp.Queue has no batches yet")
-	}
 	if job.Size == len(message{}) {
-		return fixedQueue.measure(job)
+		return traffic(job, fixedQueue.produce, fixedQueue.consume)
 	}
-	return bytesQueue.measure(job)
+	return traffic(job, bytesQueue.produce, bytesQueue.consume)
 }
 
 // A queueWork moves messages of a type from producers to consumers.
@@ -48,7 +46,8 @@ func newQueueWork[T any](name string, sample func(int) T, read func(T)) *queueWo
 	return w
 }
 
-func (w *queueWork[T]) measure(job side.Job) (side.Sample, error) {
+// traffic has processes produce and consume, and counts what arrives.
+func traffic[T any](job side.Job, produce, consume *mp.Func[queuePost[T], gauge.Tally]) (side.Sample, error) {
 	queue, err := mp.NewQueue[T](job.Capacity)
 	if err != nil {
 		return side.Sample{}, err
@@ -59,10 +58,10 @@ func (w *queueWork[T]) measure(job side.Job) (side.Sample, error) {
 	}
 	var producers, consumers crew
 	for i := range job.Producers {
-		producers.add(process(w.produce, queuePost[T]{post{job, i, start}, queue}))
+		producers.add(process(produce, queuePost[T]{post{job, i, start}, queue}))
 	}
 	for i := range job.Consumers {
-		consumers.add(process(w.consume, queuePost[T]{post{job, job.Producers + i, start}, queue}))
+		consumers.add(process(consume, queuePost[T]{post{job, job.Producers + i, start}, queue}))
 	}
 	if err := start.give(context.Background(), job.Budget); err != nil {
 		return side.Sample{}, err
@@ -83,12 +82,15 @@ func (w *queueWork[T]) measure(job side.Job) (side.Sample, error) {
 // producer puts messages as long as there is to be measured. What it counts nobody
 // asks for: a message counts where it arrives.
 func (w *queueWork[T]) producer(ctx context.Context, p queuePost[T]) (gauge.Tally, error) {
-	opens, err := p.Post.take(ctx)
+	m, err := p.Post.meter(ctx)
 	if err != nil {
 		return gauge.Tally{}, err
 	}
 	message := w.sample(p.Post.Job.Size)
-	for m := gauge.NewMeterAt(gauge.Burst(p.Post.Job.Size), p.Post.Job.Budget, opens); m.Tick(1); {
+	if n := p.Post.Job.Batch; n > 0 {
+		return gauge.Tally{}, putBatches(ctx, p.Queue, slices.Repeat([]T{message}, n), m)
+	}
+	for m.Tick(1) {
 		if err := p.Queue.Put(ctx, message); err != nil {
 			return gauge.Tally{}, err
 		}
@@ -96,13 +98,25 @@ func (w *queueWork[T]) producer(ctx context.Context, p queuePost[T]) (gauge.Tall
 	return gauge.Tally{}, nil
 }
 
+func putBatches[T any](ctx context.Context, queue *mp.Queue[T], messages []T, m *gauge.Meter) error {
+	for m.Tick(len(messages)) {
+		if _, err := queue.PutBatch(ctx, messages); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // consumer gets messages until the queue is closed.
 func (w *queueWork[T]) consumer(ctx context.Context, p queuePost[T]) (gauge.Tally, error) {
-	opens, err := p.Post.take(ctx)
+	m, err := p.Post.meter(ctx)
 	if err != nil {
 		return gauge.Tally{}, err
 	}
-	for m := gauge.NewMeterAt(gauge.Burst(p.Post.Job.Size), p.Post.Job.Budget, opens); ; m.Tick(1) {
+	if n := p.Post.Job.Batch; n > 0 {
+		return w.getBatches(ctx, p.Queue, make([]T, n), m)
+	}
+	for ; ; m.Tick(1) {
 		message, err := p.Queue.Get(ctx)
 		if errors.Is(err, mp.ErrClosed) {
 			return m.Tally(), nil
@@ -111,5 +125,21 @@ func (w *queueWork[T]) consumer(ctx context.Context, p queuePost[T]) (gauge.Tall
 			return gauge.Tally{}, err
 		}
 		w.read(message)
+	}
+}
+
+func (w *queueWork[T]) getBatches(ctx context.Context, queue *mp.Queue[T], into []T, m *gauge.Meter) (gauge.Tally, error) {
+	for {
+		n, err := queue.GetBatch(ctx, into)
+		if errors.Is(err, mp.ErrClosed) {
+			return m.Tally(), nil
+		}
+		if err != nil {
+			return gauge.Tally{}, err
+		}
+		for _, message := range into[:n] {
+			w.read(message)
+		}
+		m.Tick(n)
 	}
 }

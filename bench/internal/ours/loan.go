@@ -1,0 +1,52 @@
+package ours
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mpgo/mp"
+	"github.com/mpgo/mp/bench/internal/gauge"
+	"github.com/mpgo/mp/bench/internal/side"
+)
+
+// loans moves messages that are filled and read where they lie.
+func loans(job side.Job) (side.Sample, error) {
+	job.Producers, job.Consumers = 1, 1
+	return traffic(job, lend, borrow)
+}
+
+var lend = mp.Register("lend messages", func(ctx context.Context, p queuePost[[]byte]) (gauge.Tally, error) {
+	m, err := p.Post.meter(ctx)
+	if err != nil {
+		return gauge.Tally{}, err
+	}
+	for content := make([]byte, p.Post.Job.Size); m.Tick(1); {
+		loan, err := mp.Loan(p.Queue, len(content))
+		if err != nil {
+			return gauge.Tally{}, err
+		}
+		copy(loan.Slice(), content) // fills it in, as the limit does
+		if err := loan.Publish(ctx); err != nil {
+			return gauge.Tally{}, err
+		}
+	}
+	return gauge.Tally{}, nil
+})
+
+var borrow = mp.Register("borrow messages", func(ctx context.Context, p queuePost[[]byte]) (gauge.Tally, error) {
+	m, err := p.Post.meter(ctx)
+	if err != nil {
+		return gauge.Tally{}, err
+	}
+	for ; ; m.Tick(1) {
+		message, err := mp.Borrow(ctx, p.Queue)
+		if errors.Is(err, mp.ErrClosed) {
+			return m.Tally(), nil
+		}
+		if err != nil {
+			return gauge.Tally{}, err
+		}
+		gauge.Read(message.Slice())
+		message.Release()
+	}
+})

@@ -7,9 +7,21 @@ import (
 	"github.com/mpgo/mp/bench/internal/result"
 )
 
-// passes reports whether every row of mp reaches what it must, and names those that
+// works reports whether mp did all that was asked of it, and says what failed.
+func works(r *result.Report, w io.Writer) bool {
+	ok := true
+	for _, row := range r.Rows {
+		if ours := row.Ours(); ours != nil && ours.Failed != "" {
+			fmt.Fprintf(w, "%s: mp failed: %s\n", row.Name, ours.Failed)
+			ok = false
+		}
+	}
+	return ok
+}
+
+// reaches reports whether every row of mp reaches what it must, and names those that
 // do not, or of which it cannot be told.
-func passes(r *result.Report, w io.Writer) bool {
+func reaches(r *result.Report, w io.Writer) bool {
 	missed := r.Missed()
 	for _, row := range missed {
 		fmt.Fprintf(w, "%s: %s\n", row.Name, shortfall(row))

@@ -9,9 +9,9 @@
 // after the other, and the whole several times over: in passes. A ratio is taken
 // within a pass, and what is printed is the middle of the passes' ratios.
 //
-// It exits with 0, with 1 if it could not measure or -check found a row that does
-// not reach what it must, with 2 if the flags make no sense, and with 130 if it was
-// interrupted.
+// It runs on Linux. It exits with 0, with 1 if it could not measure, or not mp, or if
+// -check found a row that does not reach what it must, with 2 if the flags make no
+// sense, and with 130 if it was interrupted.
 package main
 
 import (
@@ -92,7 +92,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, err)
 		return exitFailed
 	}
-	if o.check && !passes(report, stderr) {
+	if !works(report, stderr) || o.check && !reaches(report, stderr) {
 		return exitFailed
 	}
 	return 0

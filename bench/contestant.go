@@ -32,37 +32,53 @@ type contestant interface {
 // stands side by side.
 func contestants(b *built) []contestant {
 	all := []contestant{
-		inGo{name: plain.InProcess, kind: result.Scale, can: onlySmall(plain.Sides()[plain.InProcess])},
+		inSmall{b, plain.InProcess, result.Scale, onlySmall(plain.Sides()[plain.InProcess])},
 	}
-	for _, name := range []string{"os.Pipe", "unix socket", "net/rpc", "flock"} {
-		all = append(all, inGo{name: name, kind: result.Peer, can: has(plain.Sides()[name])})
+	for _, name := range []string{"os.Pipe", "unix socket", "net/rpc", "flock", "os/exec"} {
+		all = append(all, inSmall{b, name, result.Peer, has(plain.Sides()[name])})
 	}
 	return append(all,
-		starter{b, "os/exec", result.Peer},
 		pythons{b, "Python", python.Fork},
 		pythons{b, "Python, spawn", python.Spawn},
-		inGo{name: flip.Name, kind: result.Peer, can: has(flip.Works())},
-		inGo{name: plugin.NetRPC, kind: result.Peer, can: has(plugin.Works(plugin.NetRPC))},
-		inGo{name: plugin.GRPC, kind: result.Peer, can: has(plugin.Works(plugin.GRPC))},
+		inSelf{flip.Name, result.Peer, has(flip.Works())},
+		inSelf{plugin.NetRPC, result.Peer, has(plugin.Works(plugin.NetRPC))},
+		inSelf{plugin.GRPC, result.Peer, has(plugin.Works(plugin.GRPC))},
 		inC{b, "glibc plain mutex", result.Peer, limit.PlainMutex},
 		inC{b, "C", result.Limit, ""},
-		inGo{name: ours.Name, kind: result.Ours, can: func(job side.Job) bool { return ours.Works()[job.Work] != nil }},
-		starter{b, ours.Name, result.Ours},
+		inSmall{b, ours.Name, result.Ours, func(job side.Job) bool { return ours.Works()[job.Work] != nil }},
 	)
 }
 
-// inGo is a side that this program itself plays.
-type inGo struct {
+// inSelf is a side that this program itself plays.
+type inSelf struct {
 	name string
 	kind result.Kind
 	can  func(side.Job) bool
 }
 
-func (c inGo) Name() string          { return c.name }
-func (c inGo) Kind() result.Kind     { return c.kind }
-func (c inGo) Can(job side.Job) bool { return c.can(job) }
-func (c inGo) Command(job side.Job) (*exec.Cmd, error) {
+func (c inSelf) Name() string          { return c.name }
+func (c inSelf) Kind() result.Kind     { return c.kind }
+func (c inSelf) Can(job side.Job) bool { return c.can(job) }
+func (c inSelf) Command(job side.Job) (*exec.Cmd, error) {
 	return exec.Command("/proc/self/exe", side.Arguments(c.name, job)...), nil
+}
+
+// inSmall is a side that the small program plays.
+type inSmall struct {
+	*built
+	name string
+	kind result.Kind
+	can  func(side.Job) bool
+}
+
+func (c inSmall) Name() string          { return c.name }
+func (c inSmall) Kind() result.Kind     { return c.kind }
+func (c inSmall) Can(job side.Job) bool { return c.can(job) }
+func (c inSmall) Command(job side.Job) (*exec.Cmd, error) {
+	if c.small == "" {
+		return nil, c.noSmall
+	}
+	return exec.Command(c.small, side.Arguments(c.name, job)...), nil
 }
 
 // has is for a side that can do some works, whatever the rest of the job.
@@ -132,24 +148,6 @@ func (c pythons) Command(job side.Job) (*exec.Cmd, error) {
 		return nil, c.noPython
 	}
 	return c.python.Command(job, c.method), nil
-}
-
-// starter is a side that starts a small program: this one is large, and its start
-// is mostly the start of others' packages.
-type starter struct {
-	*built
-	name string
-	kind result.Kind
-}
-
-func (c starter) Name() string          { return c.name }
-func (c starter) Kind() result.Kind     { return c.kind }
-func (c starter) Can(job side.Job) bool { return job.Work == side.Start }
-func (c starter) Command(job side.Job) (*exec.Cmd, error) {
-	if c.small == "" {
-		return nil, c.noSmall
-	}
-	return exec.Command(c.small, side.Arguments(c.name, job)...), nil
 }
 
 var errNoGo = errors.New("no go command here to build the small program with")

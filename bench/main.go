@@ -25,10 +25,7 @@ import (
 	"runtime"
 	"syscall"
 
-	"github.com/mpgo/mp"
 	"github.com/mpgo/mp/bench/internal/flip"
-	"github.com/mpgo/mp/bench/internal/ours"
-	"github.com/mpgo/mp/bench/internal/plain"
 	"github.com/mpgo/mp/bench/internal/plugin"
 	"github.com/mpgo/mp/bench/internal/side"
 )
@@ -40,7 +37,6 @@ const (
 )
 
 func main() {
-	mp.Init()
 	if code, played := play(os.Args[1:]); played {
 		os.Exit(code)
 	}
@@ -53,15 +49,13 @@ func play(args []string) (code int, played bool) {
 	if plugin.Play(args) {
 		return 0, true
 	}
-	sides, seconds := plain.Sides(), plain.Seconds()
-	sides[canaryName] = canaryWorks
-	sides[ours.Name] = ours.Works()
-	sides[flip.Name] = flip.Works()
-	seconds[flip.Name] = flip.Serve
-	for _, kind := range []string{plugin.NetRPC, plugin.GRPC} {
-		sides[kind] = plugin.Works(kind)
+	sides := map[string]side.Works{
+		canaryName:    canaryWorks,
+		flip.Name:     flip.Works(),
+		plugin.NetRPC: plugin.Works(plugin.NetRPC),
+		plugin.GRPC:   plugin.Works(plugin.GRPC),
 	}
-	return side.Play(args, sides, seconds)
+	return side.Play(args, sides, map[string]side.Second{flip.Name: flip.Serve})
 }
 
 // run is the bench, and returns its exit code.

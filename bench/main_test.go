@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mpgo/mp"
 	"github.com/mpgo/mp/bench/internal/cpu"
 )
 
@@ -29,7 +28,6 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	mp.Init()
 	if code, played := play(os.Args[1:]); played {
 		os.Exit(code)
 	}
@@ -134,18 +132,36 @@ func TestARunLeavesNoProcessAndNoFile(t *testing.T) {
 
 func TestWithoutCompilerAndPythonTheColumnsSaySo(t *testing.T) {
 	cmd, _ := bench(t, "-quick", "-run", "^(mutex/alone|start)$")
-	cmd.Env = append(cmd.Env, "PATH="+t.TempDir())
+	cmd.Env = append(cmd.Env, "PATH="+onlyGo(t))
 	stdout, stderr, code := runBench(t, cmd)
 	require.Zero(t, code, stderr)
 	assert.Contains(t, stdout, "C missing: no gcc here")
 	assert.Contains(t, stdout, "Python missing: no python3 here")
-	assert.Contains(t, stdout, "os/exec missing: no go command here")
-	assert.Contains(t, stdout, "flock")
+	assert.NotContains(t, stdout, "mp missing")
+}
+
+// onlyGo is a folder that has the go command and nothing else.
+func onlyGo(t *testing.T) string {
+	t.Helper()
+	command, err := exec.LookPath("go")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.Symlink(command, filepath.Join(dir, "go")))
+	return dir
+}
+
+func TestWithoutGoThereIsNothingOfOurs(t *testing.T) {
+	cmd, _ := bench(t, "-quick", "-run", "^mutex/alone$", "-check")
+	cmd.Env = append(cmd.Env, "PATH="+t.TempDir())
+	stdout, stderr, code := runBench(t, cmd)
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, stdout, "mp missing: no go command here")
+	assert.Contains(t, stderr, "mutex/alone: must reach ≤ 2.00 ×, and there is no figure of mp")
 }
 
 func TestCheckFailsWhereNothingCanBeCompared(t *testing.T) {
 	cmd, _ := bench(t, "-quick", "-run", "^mutex/alone$", "-check")
-	cmd.Env = append(cmd.Env, "PATH="+t.TempDir())
+	cmd.Env = append(cmd.Env, "PATH="+onlyGo(t))
 	_, stderr, code := runBench(t, cmd)
 	assert.Equal(t, exitFailed, code)
 	assert.Contains(t, stderr, "mutex/alone: must reach ≤ 2.00 ×, and there is no limit to compare with")

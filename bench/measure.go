@@ -42,7 +42,7 @@ func measure(ctx context.Context, o *options, p *progress) (*result.Report, erro
 	for pass := range o.passes {
 		p.pass(pass, canary(ctx, cpus))
 		for _, r := range races {
-			if err := r.run(ctx, pass, o.budget, cpus, p); err != nil {
+			if err := r.run(ctx, pass, o, cpus, p); err != nil {
 				return nil, err
 			}
 		}
@@ -73,7 +73,7 @@ func enter(rows []*row, all []contestant, cpus []int) (races []*race) {
 
 // run has everybody run once. In every second pass they do it in the opposite
 // order, so that nobody always has the same one before.
-func (r *race) run(ctx context.Context, pass int, budget time.Duration, cpus []int, p *progress) error {
+func (r *race) run(ctx context.Context, pass int, o *options, cpus []int, p *progress) error {
 	if r.result.Skipped != "" {
 		return nil
 	}
@@ -89,8 +89,8 @@ func (r *race) run(ctx context.Context, pass int, budget time.Duration, cpus []i
 		}
 	})
 	job := r.row.job
-	job.Budget = budget * time.Duration(max(r.row.longer, 1))
-	if len(cpus) > 1 {
+	job.Budget = o.budget * time.Duration(max(r.row.longer, 1))
+	if o.pin && len(cpus) > 1 {
 		job.CPUs = cpus
 	}
 	for _, i := range order {

@@ -20,6 +20,7 @@ type options struct {
 	passes int
 	budget time.Duration // of a side, each pass
 	quick  bool
+	pin    bool
 	json   bool
 	check  bool
 	html   *os.File // open already: a path that cannot be written is told at once
@@ -43,6 +44,7 @@ func parseOptions(args []string, stderr io.Writer) (o *options, err error) {
 	flags.IntVar(&o.passes, "passes", 0, fmt.Sprintf("measure everything so many times (default %d, with -quick %d)", usualPasses, quickPasses))
 	flags.DurationVar(&o.budget, "budget", 0, fmt.Sprintf("measure each side so long in each pass (default %v, with -quick %v)", usualBudget, quickBudget))
 	flags.BoolVar(&o.quick, "quick", false, "see that everything works, in a minute; the figures are rough")
+	flags.BoolVar(&o.pin, "pin", true, "have each process run on a CPU of its own; with -pin=false the system decides")
 	flags.BoolVar(&o.json, "json", false, "print one object a row in place of the table")
 	flags.BoolVar(&o.check, "check", false, "exit with 1 if a row of mp does not reach what it must")
 	if err := flags.Parse(args); err != nil {

@@ -2,7 +2,6 @@ package ours
 
 import (
 	"context"
-	"errors"
 
 	"github.com/mpgo/mp"
 	"github.com/mpgo/mp/bench/internal/gauge"
@@ -40,11 +39,8 @@ var borrow = mp.Register("borrow messages", func(ctx context.Context, p queuePos
 	}
 	for ; ; m.Tick(1) {
 		message, err := mp.Borrow(ctx, p.Queue)
-		if errors.Is(err, mp.ErrClosed) {
-			return m.Tally(), nil
-		}
 		if err != nil {
-			return gauge.Tally{}, err
+			return ended(m, err)
 		}
 		gauge.Read(message.Slice())
 		message.Release()

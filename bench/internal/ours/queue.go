@@ -118,11 +118,8 @@ func (w *queueWork[T]) consumer(ctx context.Context, p queuePost[T]) (gauge.Tall
 	}
 	for ; ; m.Tick(1) {
 		message, err := p.Queue.Get(ctx)
-		if errors.Is(err, mp.ErrClosed) {
-			return m.Tally(), nil
-		}
 		if err != nil {
-			return gauge.Tally{}, err
+			return ended(m, err)
 		}
 		w.read(message)
 	}
@@ -131,15 +128,20 @@ func (w *queueWork[T]) consumer(ctx context.Context, p queuePost[T]) (gauge.Tall
 func (w *queueWork[T]) getBatches(ctx context.Context, queue *mp.Queue[T], into []T, m *gauge.Meter) (gauge.Tally, error) {
 	for {
 		n, err := queue.GetBatch(ctx, into)
-		if errors.Is(err, mp.ErrClosed) {
-			return m.Tally(), nil
-		}
 		if err != nil {
-			return gauge.Tally{}, err
+			return ended(m, err)
 		}
 		for _, message := range into[:n] {
 			w.read(message)
 		}
 		m.Tick(n)
 	}
+}
+
+// ended is what a consumer counted, if the queue was closed and is empty.
+func ended(m *gauge.Meter, err error) (gauge.Tally, error) {
+	if errors.Is(err, mp.ErrClosed) {
+		return m.Tally(), nil
+	}
+	return gauge.Tally{}, err
 }

@@ -13,6 +13,7 @@ func Sides() map[string]side.Works {
 		sockets.name: sockets.works(),
 		rpcName:      remote,
 		flockName:    fileLock,
+		execName:     started,
 	}
 }
 

@@ -1,0 +1,40 @@
+package plain
+
+import (
+	"bufio"
+	"os/exec"
+	"time"
+
+	"github.com/mpgo/mp/bench/internal/gauge"
+	"github.com/mpgo/mp/bench/internal/side"
+)
+
+const execName = "os/exec"
+
+// Hello is the argument with which a program that measures os/exec says one line
+// and ends.
+const Hello = "hello"
+
+// started is what os/exec does.
+var started = side.Works{side.Start: startHello}
+
+// startHello is from starting this program until it has said its line.
+func startHello(job side.Job) (side.Sample, error) {
+	return gauge.Events(job.Budget, func() (time.Duration, error) {
+		begin := time.Now()
+		cmd := exec.Command("/proc/self/exe", Hello)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			return 0, err
+		}
+		if err := cmd.Start(); err != nil {
+			return 0, err
+		}
+		_, err = bufio.NewReader(out).ReadString('\n')
+		took := time.Since(begin)
+		if err != nil {
+			return 0, err
+		}
+		return took, cmd.Wait()
+	})
+}

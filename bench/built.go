@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,8 +22,20 @@ type built struct {
 	python   *python.Script
 	noPython error
 
-	small   string // path of the small program
-	noSmall error
+	small, tiny program
+}
+
+// A program of ours that the go command builds.
+type program struct {
+	path    string
+	missing error // why it is not there
+}
+
+func (p program) command(args ...string) (*exec.Cmd, error) {
+	if p.missing != nil {
+		return nil, p.missing
+	}
+	return exec.Command(p.path, args...), nil
 }
 
 func build() (*built, error) {
@@ -33,23 +46,25 @@ func build() (*built, error) {
 	b := &built{dir: dir}
 	b.limit, b.noLimit = limit.Build(dir)
 	b.python, b.noPython = python.Find(dir)
-	b.small, b.noSmall = buildSmall(dir)
+	b.small, b.tiny = buildProgram(dir, "small"), buildProgram(dir, "tiny")
 	return b, nil
 }
 
 // Close removes everything.
 func (b *built) Close() error { return os.RemoveAll(b.dir) }
 
-// buildSmall builds the program whose start is measured.
-func buildSmall(dir string) (string, error) {
+var errNoGo = errors.New("no go command here to build programs with")
+
+// buildProgram builds one of the programs in internal.
+func buildProgram(dir, name string) program {
 	command, err := exec.LookPath("go")
 	if err != nil {
-		return "", errNoGo
+		return program{missing: errNoGo}
 	}
-	path := filepath.Join(dir, "small")
-	cmd := exec.Command(command, "build", "-o", path, "github.com/mpgo/mp/bench/internal/small")
+	path := filepath.Join(dir, name)
+	cmd := exec.Command(command, "build", "-o", path, "github.com/mpgo/mp/bench/internal/"+name)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("the small program cannot be built: %w: %s", err, complaint(string(out)))
+		return program{missing: fmt.Errorf("go build of a program to measure with: %w: %s", err, complaint(string(out)))}
 	}
-	return path, nil
+	return program{path: path}
 }

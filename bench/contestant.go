@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"os/exec"
 	"slices"
 
@@ -34,10 +33,11 @@ func contestants(b *built) []contestant {
 	all := []contestant{
 		inSmall{b, plain.InProcess, result.Scale, onlySmall(plain.Sides()[plain.InProcess])},
 	}
-	for _, name := range []string{"os.Pipe", "unix socket", "net/rpc", "flock", "os/exec"} {
+	for _, name := range []string{"os.Pipe", "unix socket", "net/rpc", "flock"} {
 		all = append(all, inSmall{b, name, result.Peer, has(plain.Sides()[name])})
 	}
 	return append(all,
+		inTiny{b, "os/exec", result.Peer},
 		pythons{b, "Python", python.Fork},
 		pythons{b, "Python, spawn", python.Spawn},
 		inSelf{flip.Name, result.Peer, has(flip.Works())},
@@ -46,6 +46,7 @@ func contestants(b *built) []contestant {
 		inC{b, "glibc plain mutex", result.Peer, limit.PlainMutex},
 		inC{b, "C", result.Limit, ""},
 		inSmall{b, ours.Name, result.Ours, func(job side.Job) bool { return ours.Works()[job.Work] != nil }},
+		inTiny{b, ours.Name, result.Ours},
 	)
 }
 
@@ -75,10 +76,21 @@ func (c inSmall) Name() string          { return c.name }
 func (c inSmall) Kind() result.Kind     { return c.kind }
 func (c inSmall) Can(job side.Job) bool { return c.can(job) }
 func (c inSmall) Command(job side.Job) (*exec.Cmd, error) {
-	if c.small == "" {
-		return nil, c.noSmall
-	}
-	return exec.Command(c.small, side.Arguments(c.name, job)...), nil
+	return c.small.command(side.Arguments(c.name, job)...)
+}
+
+// inTiny is a side that starts the tiny program.
+type inTiny struct {
+	*built
+	name string
+	kind result.Kind
+}
+
+func (c inTiny) Name() string          { return c.name }
+func (c inTiny) Kind() result.Kind     { return c.kind }
+func (c inTiny) Can(job side.Job) bool { return job.Work == side.Start }
+func (c inTiny) Command(job side.Job) (*exec.Cmd, error) {
+	return c.tiny.command(side.Arguments(c.name, job)...)
 }
 
 // has is for a side that can do some works, whatever the rest of the job.
@@ -117,10 +129,11 @@ func (c inC) Command(job side.Job) (*exec.Cmd, error) {
 	if c.limit == nil {
 		return nil, c.noLimit
 	}
-	if job.Work == side.Start && c.small == "" {
-		return nil, c.noSmall
+	child, err := c.tiny.command("exit")
+	if job.Work == side.Start && err != nil {
+		return nil, err
 	}
-	return c.limit.Command(job, []string{c.small, "exit"}, c.choice), nil
+	return c.limit.Command(job, child, c.choice), nil
 }
 
 // pythons is Python with one of its ways to start processes.
@@ -149,5 +162,3 @@ func (c pythons) Command(job side.Job) (*exec.Cmd, error) {
 	}
 	return c.python.Command(job, c.method), nil
 }
-
-var errNoGo = errors.New("no go command here to build the small program with")

@@ -64,7 +64,7 @@ type Choice string
 const PlainMutex Choice = "plain=1"
 
 // Command measures a job. What it starts for Start is child.
-func (p *Program) Command(job side.Job, child []string, choices ...Choice) *exec.Cmd {
+func (p *Program) Command(job side.Job, child *exec.Cmd, choices ...Choice) *exec.Cmd {
 	words := []string{
 		"work=" + job.Work,
 		number("size", job.Size),
@@ -83,7 +83,10 @@ func (p *Program) Command(job side.Job, child []string, choices ...Choice) *exec
 	for _, c := range job.CPUs {
 		words = append(words, number("cpu", c))
 	}
-	return exec.Command(p.path, append(append(words, "--"), child...)...)
+	if child != nil {
+		words = append(append(words, "--"), child.Args...)
+	}
+	return exec.Command(p.path, words...)
 }
 
 func number(key string, n int) string { return strings.Join([]string{key, strconv.Itoa(n)}, "=") }

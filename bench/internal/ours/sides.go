@@ -20,7 +20,6 @@ func Works() side.Works {
 		side.Takeover:       takeover,
 		side.Call:           call,
 		side.Map:            mapTasks,
-		side.Start:          startChild,
 		side.Bitmap:         bitmap,
 		side.Blocked:        blocked,
 		side.Idle:           idle,

@@ -13,7 +13,6 @@ func Sides() map[string]side.Works {
 		sockets.name: sockets.works(),
 		rpcName:      remote,
 		flockName:    fileLock,
-		execName:     started,
 	}
 }
 

@@ -1,10 +1,7 @@
-// Command small plays mp and what Go itself has: it links nothing but what those
-// need, and the bench, which builds it when it runs, links all peers. How large a
-// program is makes a difference: a large one takes longer to start, and to end when
-// it is killed.
+// Command small plays mp and what Go itself has. It links nothing but what those
+// need, while the bench, which builds it when it runs, links all peers: a large
+// program takes longer to end when it is killed, and has threads of its own.
 //
-//	small exit               ends at once
-//	small hello              says a line and ends
 //	small side NAME JOB      measures
 //	small second NAME JOB    is the other process of a side
 package main
@@ -20,14 +17,7 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == "exit" {
-		return
-	}
 	mp.Init()
-	if len(os.Args) == 2 && os.Args[1] == plain.Hello {
-		fmt.Println("hello")
-		return
-	}
 	sides := plain.Sides()
 	sides[ours.Name] = ours.Works()
 	code, played := side.Play(os.Args[1:], sides, plain.Seconds())

@@ -1,4 +1,4 @@
-package plain
+package main
 
 import (
 	"bufio"
@@ -9,20 +9,11 @@ import (
 	"github.com/mpgo/mp/bench/internal/side"
 )
 
-const execName = "os/exec"
-
-// Hello is the argument with which a program that measures os/exec says one line
-// and ends.
-const Hello = "hello"
-
-// started is what os/exec does.
-var started = side.Works{side.Start: startHello}
-
 // startHello is from starting this program until it has said its line.
 func startHello(job side.Job) (side.Sample, error) {
 	return gauge.Events(job.Budget, func() (time.Duration, error) {
 		begin := time.Now()
-		cmd := exec.Command("/proc/self/exe", Hello)
+		cmd := exec.Command("/proc/self/exe", hello)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			return 0, err

@@ -1,4 +1,4 @@
-package ours
+package main
 
 import (
 	"context"

@@ -182,7 +182,7 @@ func (p *Pool) hireProcess(name string) (*hired, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := []ProcessOption{WithName(name), WithEnv(p.options.env...), WithGrace(p.grace), drainedByPool}
+	opts := []ProcessOption{WithName(name), WithEnv(p.options.env...), WithGrace(p.grace), drainedByPool, ownedBy(p)}
 	proc, err := workerMain.start(context.Background(), workerArg{l, p.options.init, p.options.growth}, opts)
 	if err != nil {
 		_ = l.free()
@@ -228,7 +228,7 @@ func (s *workerProcess) gone() <-chan struct{} { return s.proc.done }
 
 func (s *workerProcess) death() error {
 	exit := s.proc.exit
-	return &WorkerDiedError{PID: s.proc.PID(), Signal: exit.Signal, ExitCode: exit.Code, Stderr: exit.Crash}
+	return &WorkerDiedError{PID: s.proc.PID(), Signal: exit.Signal, ExitCode: exit.Code, OOM: exit.OOM, Stderr: exit.Crash}
 }
 
 func (s *workerProcess) ending() error { return s.proc.ending() }

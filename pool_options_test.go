@@ -216,13 +216,13 @@ func TestACallIsMadeAgainAfterAWorkersDeath(t *testing.T) {
 	tries, err := NewValue[int64](0)
 	require.NoError(t, err)
 	p := newPool(t, 2, WithRetries(2))
-	n, err := diesAtFirst.Call(t.Context(), p, diesArg{tries, 2})
+	n, err := diesAtFirst.Call(t.Context(), p, poolDiesArg{tries, 2})
 	require.NoError(t, err)
 	require.Equal(t, int64(3), n)
 	require.Equal(t, int64(3), tries.Load())
 
 	require.NoError(t, tries.Store(0))
-	_, err = diesAtFirst.Call(t.Context(), p, diesArg{tries, 100})
+	_, err = diesAtFirst.Call(t.Context(), p, poolDiesArg{tries, 100})
 	var died *WorkerDiedError
 	require.ErrorAs(t, err, &died)
 	require.Equal(t, 3, died.Attempt)
@@ -234,7 +234,7 @@ func TestACallIsMadeAgainAfterAWorkersDeath(t *testing.T) {
 }
 
 // diesAtFirst dies so often before it returns.
-var diesAtFirst = Register("test.diesAtFirst", func(_ context.Context, in diesArg) (int64, error) {
+var diesAtFirst = Register("test.diesAtFirst", func(_ context.Context, in poolDiesArg) (int64, error) {
 	n, err := Add(in.Tries, 1)
 	if err == nil && n <= int64(in.Deaths) {
 		killProcess(os.Getpid())
@@ -243,7 +243,7 @@ var diesAtFirst = Register("test.diesAtFirst", func(_ context.Context, in diesAr
 	return n, err
 })
 
-type diesArg struct {
+type poolDiesArg struct {
 	Tries  *Value[int64]
 	Deaths int
 }

@@ -104,7 +104,7 @@ func TestAnInitializerThatFailsLaterEndsInACrashLoop(t *testing.T) {
 	require.Less(t, count.Load(), int64(10), "no storm")
 }
 
-func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
+func TestPoolOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 	for _, o := range []PoolOption{
 		WithRetries(-1), WithTaskTimeout(-1), WithMaxTasks(-1), WithMaxAge(-1), WithMaxGrowth(-1), WithIdleTimeout(-1),
 	} {

@@ -64,21 +64,21 @@ func TestReferenceProcessArgsArgument(t *testing.T) {
 	}
 }
 
-// family says who a process thinks it is.
-type family struct {
+// kinship says who a process thinks it is.
+type kinship struct {
 	PID, ParentPID   int
 	Name, ParentName string
 	HasParent        bool
 }
 
-var saysWho = Register("test.saysWho", func(context.Context, struct{}) (family, error) {
-	f := family{PID: Current().PID, Name: Current().Name, HasParent: Parent() != nil}
+var saysWho = Register("test.saysWho", func(context.Context, struct{}) (kinship, error) {
+	f := kinship{PID: Current().PID, Name: Current().Name, HasParent: Parent() != nil}
 	f.ParentPID, f.ParentName = Parent().PID, Parent().Name
 	return f, nil
 })
 
-var asksChild = Register("test.asksChild", func(ctx context.Context, _ struct{}) ([]family, error) {
-	var both []family
+var asksChild = Register("test.asksChild", func(ctx context.Context, _ struct{}) ([]kinship, error) {
+	var both []kinship
 	for range 2 {
 		f, err := saysWho.Run(ctx, struct{}{})
 		if err != nil {

@@ -103,6 +103,32 @@ func TestAFullArenaIsAnErrorAndUsableAfterwards(t *testing.T) {
 	}
 }
 
+func TestBlocksThatListNothingMayLieAmongThoseThatDoWhenTheArenaIsFull(t *testing.T) {
+	a := newArena(t, MinArena)
+	o, err := a.New(testKind, 0, 8)
+	require.NoError(t, err)
+	p, err := a.NewParcel([]Ref{o.Ref()}, 8)
+	require.NoError(t, err)
+	var all []*Object
+	for err == nil { // all small blocks, and the units for more of them
+		all = append(all, o)
+		o, err = a.New(testKind, 0, 8)
+	}
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	c, _ := a.spanClass(p.place.unit)
+	require.True(t, c.carries())
+	require.Equal(t, p.place.unit, all[len(all)-1].place.unit, "there was room beside the parcel")
+	for _, o := range all[1:] {
+		o.Close()
+	}
+	listed, err := a.Open(p.Kept()[0], testKind, 0)
+	require.NoError(t, err)
+	listed.Close()
+	all[0].Close()
+	p.Close()
+	requireClean(t, a, 0)
+}
+
 func TestBlocksOfManyGoroutinesDoNotOverlap(t *testing.T) {
 	a := newArena(t, 256<<20)
 	var wg sync.WaitGroup
@@ -279,6 +305,24 @@ func BenchmarkParcel(b *testing.B) { // made, opened and closed, with a block th
 		if err != nil {
 			b.Fatal(err)
 		}
+		p.Close()
+	}
+}
+
+// The same, when there are many blocks that list nothing: the last one to close what
+// a parcel has carried asks all that may list it.
+func BenchmarkCarriedAmongMany(b *testing.B) {
+	a := newArena(b, 1<<30)
+	for range 20_000 {
+		_, err := a.New(testKind, 0, 4)
+		require.NoError(b, err)
+	}
+	for b.Loop() {
+		o, err := a.New(testKind, 0, 4)
+		require.NoError(b, err)
+		p, err := a.NewParcel([]Ref{o.Ref()}, 100)
+		require.NoError(b, err)
+		o.Close()
 		p.Close()
 	}
 }

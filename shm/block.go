@@ -14,12 +14,12 @@ type place struct {
 }
 
 // claim takes a block of at least n bytes for this process alone. Its memory is
-// zero.
-func (a *Arena) claim(n int) (place, error) {
+// zero. A block that is to list others must be one that carries.
+func (a *Arena) claim(n int, carries bool) (place, error) {
 	if int64(n) > int64(a.geo.units)*unitSize {
 		return place{}, fmt.Errorf("shm: %w: %d bytes, and the whole arena has %d", ErrTooLarge, n, int64(a.geo.units)*unitSize)
 	}
-	if c, ok := classFor(n); ok {
+	if c, ok := classFor(n, carries); ok {
 		p, err := a.claimSmall(c)
 		if err == nil {
 			clear(a.base[p.offset:][:p.size])
@@ -95,21 +95,35 @@ func (a *Arena) top() int {
 // blocks visits every block that may be in use, until visit says false. Blocks
 // come and go meanwhile.
 func (a *Arena) blocks(visit func(place) bool) {
+	a.blocksIn(func(class) bool { return true }, visit)
+}
+
+// carriers is blocks for those that may list others.
+func (a *Arena) carriers(visit func(place) bool) { a.blocksIn(class.carries, visit) }
+
+func (a *Arena) blocksIn(spans func(class) bool, visit func(place) bool) {
 	for u := range a.top() {
 		c, isSpan := a.spanClass(u)
-		if !isSpan {
+		switch {
+		case !isSpan:
 			if p := a.units[u].load().phase(); p != free && p != tail && !visit(a.run(u)) {
 				return
 			}
-			continue
-		}
-		for i := range c.perSpan() {
-			p := a.small(u, c, i)
-			if p.head.load().phase() != free && !visit(p) {
-				return
-			}
+		case spans(c) && !a.blocksOf(u, c, visit):
+			return
 		}
 	}
+}
+
+// blocksOf visits the blocks of one span; it reports false if visit did.
+func (a *Arena) blocksOf(u int, c class, visit func(place) bool) bool {
+	for i := range c.perSpan() {
+		p := a.small(u, c, i)
+		if p.head.load().phase() != free && !visit(p) {
+			return false
+		}
+	}
+	return true
 }
 
 // ref names the block as it is now.

@@ -496,8 +496,11 @@ func (x *exploration) settle() {
 func faults(a *Arena, living int) (list []string) {
 	found := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	for at := range a.slots {
-		if a.slots[at].load().phase() != vacant {
+		s := &a.slots[at]
+		if s.load().phase() != vacant {
 			living--
+		} else if s.life.Load() != 0 {
+			found("slot %d has the life word of its last process", at)
 		}
 	}
 	if living != 0 {

@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -210,14 +211,65 @@ func TestAParcelToTheDeadIsNobodys(t *testing.T) {
 }
 
 // Where the system has no memory for the arena's tables, a block is an error, and
-// not somebody else's.
+// not one that nobody has claimed.
 func TestALackOfMemoryForTheTablesIsAnError(t *testing.T) {
-	a := newArena(t, 4<<20)
-	require.NoError(t, a.File().Close()) // so that nothing can be reserved
+	defer onStep.Store(nil)
 	for _, n := range []int{8, big} {
-		_, err := a.New(testKind, 0, n)
-		require.Error(t, err)
+		a := newArena(t, 4<<20)
+		file := a.seg.file
+		closed, err := os.Open(os.DevNull)
+		require.NoError(t, err)
+		require.NoError(t, closed.Close())
+		steps := 0
+		hook := func(store bool) { // the first reservation, which is for headers, fails
+			if store {
+				steps++
+				a.seg.file = []*os.File{closed, file}[min(steps-1, 1)]
+			}
+		}
+		onStep.Store(&hook)
+		_, err = a.New(testKind, 0, n)
+		require.ErrorIs(t, err, os.ErrClosed)
+		onStep.Store(nil)
+		a.seg.file = file
+		requireClean(t, a, 0)
 	}
+}
+
+// A goroutine opens a block that is freed before it comes to hold it, and another
+// of the same process is given the place meanwhile: the first, which finds that it
+// was late, must leave the other's hold alone.
+func TestALateOpenTakesNothingAway(t *testing.T) {
+	defer onStep.Store(nil)
+	a := newArena(t, 4<<20)
+	i, err := a.Reserve()
+	require.NoError(t, err)
+	b := fakeIn(a, i)
+	old, err := b.New(testKind, 0, 8)
+	require.NoError(t, err)
+
+	late := newWalker()
+	var lateErr error
+	late.walk(func() { _, lateErr = a.Open(old.Ref(), testKind, 0) }) // before its bit
+	old.Close()
+	var o *Object
+	made := make(chan error)
+	go func() {
+		var err error
+		o, err = a.New(testKind, 0, 8)
+		made <- err
+	}()
+	for range 1000 {
+		runtime.Gosched() // it may wait for the first one, or not
+	}
+	late.run()
+	<-late.over
+	require.ErrorIs(t, lateErr, ErrClosed)
+	require.NoError(t, <-made)
+	require.Equal(t, old.Ref().Off, o.Ref().Off, "the same place")
+	require.True(t, o.place.head.held())
+	o.Close()
+	a.Bury(i)
 	requireClean(t, a, 0)
 }
 

@@ -35,7 +35,7 @@ func (a *Arena) New(kind Kind, typ uint32, n int) (*Object, error) {
 	if n < 0 {
 		return nil, fmt.Errorf("shm: a block of %d bytes", n)
 	}
-	p, err := a.claim(max(n, 1))
+	p, err := a.claim(max(n, 1), false)
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func (a *Arena) NewKeeper(kind Kind, typ uint32, refs []Ref, n int) (*Object, er
 		}
 	}
 	size := parcelHeader + len(refs)*RefSize + n
-	p, err := a.claim(size)
+	p, err := a.claim(size, len(refs) > 0)
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +259,7 @@ func (a *Arena) contents(p place) []Ref {
 // carried reports whether a parcel under way lists r.
 func (a *Arena) carried(r Ref) (found bool) {
 	encoded, _ := r.AppendBinary(make([]byte, 0, RefSize))
-	a.blocks(func(p place) bool {
+	a.carriers(func(p place) bool {
 		found = a.carries(p) && a.lists(p, encoded)
 		return !found
 	})

@@ -4,25 +4,36 @@ import "math/bits"
 
 // Small blocks share a unit: a span of one size class. Its own headers lie at its
 // beginning, the blocks behind them. A span stays one: its free blocks serve the
-// next of their size.
+// next of their class.
+//
+// Blocks that list others (flagCarries) have spans of their own, so that whoever
+// looks for a list need not look at all blocks.
 const (
 	smallestShift = 6  // 64 bytes, a cache line
 	largestShift  = 14 // 16 KiB; above, a run
-	classes       = largestShift - smallestShift + 1
+	sizes         = largestShift - smallestShift + 1
+	classes       = 2 * sizes
 )
 
-// class is a size class: blocks of 64 << class bytes.
+// class is a size class: blocks of 64 << class bytes; from sizes on, once more for
+// blocks that list others.
 type class int
 
 // classFor is the smallest class that holds n bytes; ok is false for a run.
-func classFor(n int) (c class, ok bool) {
+func classFor(n int, carries bool) (c class, ok bool) {
 	if n > 1<<largestShift {
 		return 0, false
 	}
-	return class(max(0, bits.Len(uint(n-1))-smallestShift)), true
+	c = class(max(0, bits.Len(uint(n-1))-smallestShift))
+	if carries {
+		c += sizes
+	}
+	return c, true
 }
 
-func (c class) blockSize() int { return 1 << (smallestShift + int(c)) }
+func (c class) carries() bool { return c >= sizes }
+
+func (c class) blockSize() int { return 1 << (smallestShift + int(c)%sizes) }
 
 // perSpan is how many blocks a span of the class has.
 func (c class) perSpan() int { return unitSize / (c.blockSize() + headerSize) }
@@ -53,9 +64,24 @@ func (a *Arena) spanClass(u int) (class, bool) {
 	return class(s.operand()), true
 }
 
-// claimSmall takes a free block of the class for this process. It looks where it
-// found or freed one last, then through all spans of the class, then makes one.
+// claimSmall takes a free block of the class for this process. Where there is no
+// memory for another span, blocks that list nothing may lie among those that do.
 func (a *Arena) claimSmall(c class) (place, error) {
+	if p, ok := a.claimInSpans(c); ok {
+		return p, nil
+	}
+	p, err := a.claimInNewSpan(c)
+	if err != nil && !c.carries() {
+		if p, ok := a.claimInSpans(c + sizes); ok {
+			return p, nil
+		}
+	}
+	return p, err
+}
+
+// claimInSpans looks where this process found or freed a block last, then through
+// all spans of the class.
+func (a *Arena) claimInSpans(c class) (place, bool) {
 	at := a.cursors[c].Load()
 	top := a.top()
 	from, index := int(at>>32), int(uint32(at))
@@ -69,12 +95,12 @@ func (a *Arena) claimSmall(c class) (place, error) {
 		}
 		if k, ok := a.spanClass(u); ok && k == c {
 			if p, ok := a.claimInSpan(u, c, index); ok {
-				return p, nil
+				return p, true
 			}
 		}
 		index = 0
 	}
-	return a.claimInNewSpan(c)
+	return place{}, false
 }
 
 // claimInSpan tries all blocks of a span, beginning with block first.

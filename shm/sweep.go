@@ -62,7 +62,7 @@ func (w *sweep) collectLater() {
 		return
 	}
 	carried := make(map[Ref]bool)
-	w.arena.blocks(func(p place) bool {
+	w.arena.carriers(func(p place) bool {
 		if w.arena.carries(p) {
 			for _, r := range w.arena.contents(p) {
 				carried[r] = true

@@ -117,14 +117,11 @@ func TestAWholeTreeIsEndedWithoutItsRoot(t *testing.T) {
 // The tree is killed while all of it starts processes as fast as it can. Nobody gets
 // away.
 func TestNobodyIsBornWhileTheTreeIsKilled(t *testing.T) {
-	rounds := 20
-	if testing.Short() {
-		rounds = 5
-	}
+	const rounds = 8
 	said, err := NewQueue[int](4096)
 	require.NoError(t, err)
 	for round := range rounds {
-		p, err := reigns.Start(t.Context(), dynasty{Generations: 3, Endless: true, Said: said})
+		p, err := reigns.Start(t.Context(), dynasty{Generations: 2, Endless: true, Said: said})
 		require.NoError(t, err)
 		for range 1 + round%5 {
 			_, err := said.Get(t.Context()) // leaves are born

@@ -57,8 +57,9 @@ func (t *trial) skip(why string) {
 	os.Exit(0)
 }
 
-// try runs the trial of that name as a program of its own.
-func try(t *testing.T, name string, change ...func(*exec.Cmd)) {
+// try runs the trial of that name as a program of its own, and returns what else it
+// says.
+func try(t *testing.T, name string, change ...func(*exec.Cmd)) (said []string) {
 	t.Helper()
 	cmd := testkit.Command(name)
 	for _, f := range change {
@@ -76,9 +77,11 @@ func try(t *testing.T, name string, change ...func(*exec.Cmd)) {
 			t.Fatal("the script ended early")
 		} else {
 			t.Log(line)
+			said = append(said, line)
 		}
 	}
 	require.NoError(t, c.Wait())
+	return said
 }
 
 // hangs is how long a test waits before it calls something a hang.

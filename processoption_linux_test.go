@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mpgo/mp/internal/race"
 	"github.com/mpgo/mp/internal/sys"
 )
 
@@ -198,7 +199,17 @@ var readsMemoryLimit = Register("test.readsMemoryLimit", func(_ context.Context,
 	return debug.SetMemoryLimit(-1), nil
 })
 
+// skipWithDetector skips tests of memory limits: the race detector's own memory
+// counts, and it does not say that it got none.
+func skipWithDetector(t *testing.T) {
+	t.Helper()
+	if race.Enabled {
+		t.Skip("this is with the race detector")
+	}
+}
+
 func TestTheGarbageCollectorKnowsTheMemoryLimit(t *testing.T) {
+	skipWithDetector(t)
 	n, err := readsMemoryLimit.Run(t.Context(), 50<<20, WithMemoryLimit(100<<20))
 	require.NoError(t, err, "half of it can be had")
 	require.Equal(t, int64(90<<20), n)
@@ -219,6 +230,7 @@ var sharesMuch = Register("test.sharesMuch", func(_ context.Context, n int) (int
 })
 
 func TestTheMemoryLimitDoesNotCountSharedMemory(t *testing.T) {
+	skipWithDetector(t)
 	n, err := sharesMuch.Run(t.Context(), 64<<20, WithMemoryLimit(32<<20))
 	require.NoError(t, err)
 	require.Equal(t, 64<<20, n)

@@ -72,7 +72,7 @@ func wordcount(ctx context.Context, o options, s *screen, stdout io.Writer) erro
 	if err != nil {
 		return err
 	}
-	words, sum, err := countWithPool(ctx, paths, o.workers, s)
+	words, sum, err := countWithPool(ctx, paths, o, s)
 	if err != nil {
 		return err
 	}

@@ -278,6 +278,18 @@ func TestVerifyFailsOnADifference(t *testing.T) {
 	require.Contains(t, o.stdout, "words=5 ")
 }
 
+func TestKilledWorkersDoNotChangeTheFigure(t *testing.T) {
+	large := filepath.Join(t.TempDir(), "large") // words enough for five workers to be killed over
+	words := bytes.Repeat([]byte("some words and some more_of them\n"), 1<<20)
+	require.NoError(t, os.WriteFile(large, words, 0o600))
+	o := wordcountOf(t, "-workers", "3", "-kill", "5", "-verify", large, large, large)
+	require.Zero(t, o.code, o.stderr)
+	require.Contains(t, o.stderr, "wordcount: killed 5 workers\n")
+	require.Contains(t, o.stdout, "verified")
+	require.Equal(t, strconv.Itoa(3*6<<20), o.figures(t)["words"])
+	require.Empty(t, running())
+}
+
 // endlessFile takes hours to count and no space.
 func endlessFile(t *testing.T) string {
 	t.Helper()

@@ -16,6 +16,7 @@ type options struct {
 	workers int // 0 for as many as there are CPUs
 	top     int
 	verify  bool
+	kill    int // workers to be killed
 	quiet   bool
 	paths   []string // none for the source tree of the installed Go
 }
@@ -37,6 +38,7 @@ func parseOptions(args []string, messages io.Writer) (options, error) {
 	f.IntVar(&o.workers, "workers", 0, "number of worker `processes`, 0 for as many as there are CPUs to use")
 	f.IntVar(&o.top, "top", 10, "show the `n` most frequent words")
 	f.BoolVar(&o.verify, "verify", false, "count again in one process without workers and compare")
+	f.IntVar(&o.kill, "kill", 0, "kill `n` random workers on the way, to see that it does no harm")
 	f.BoolVar(&o.quiet, "quiet", false, "print nothing but the last line, for machines")
 	f.Usage = func() {
 		fmt.Fprint(messages, usage)
@@ -56,6 +58,9 @@ func parseOptions(args []string, messages io.Writer) (options, error) {
 func (o options) check() error {
 	if o.workers < 0 {
 		return fmt.Errorf("-workers is %d; it must be 0, for as many as there are CPUs, or more", o.workers)
+	}
+	if o.kill < 0 {
+		return fmt.Errorf("-kill is %d; it must be 0 or more", o.kill)
 	}
 	if o.top < 0 {
 		return fmt.Errorf("-top is %d; it must be 0 or more", o.top)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -50,36 +49,9 @@ func TestProgressLineFitsIntoEightyColumns(t *testing.T) {
 	require.Contains(t, progressLine(tally{}, 0, 1, 0), "0.0 M words/s")
 }
 
-func TestOnlyATerminalGetsAProgressLine(t *testing.T) {
-	var out bytes.Buffer
-	s := &screen{w: &out, problems: make(map[string]bool)}
-	stop := s.follow(func() string { return "working" })
-	s.say("a message")
-	stop()
-	require.Equal(t, "wordcount: a message\n", out.String())
-}
-
-func TestMessagesAppearAboveTheProgressLine(t *testing.T) {
-	var out bytes.Buffer
-	s := &screen{w: &out, terminal: true, problems: make(map[string]bool)}
-	s.draw("half done")
-	s.complain(errors.New("bad file"))
-	s.draw("done")
-	require.Equal(t, "\rhalf done\x1b[K\r\x1b[Kwordcount: bad file\n\rdone\x1b[K", out.String())
-}
-
-func TestProgressLineIsTakenAwayAtTheEnd(t *testing.T) {
-	var out bytes.Buffer
-	s := &screen{w: &out, terminal: true, problems: make(map[string]bool)}
-	stop := s.follow(func() string { return "working" })
-	stop()
-	require.True(t, strings.HasPrefix(out.String(), "\rworking\x1b[K"))
-	require.True(t, strings.HasSuffix(out.String(), "\r\x1b[K"))
-}
-
 func TestAFileThatFailsTwiceIsNamedOnce(t *testing.T) {
 	var out bytes.Buffer
-	s := &screen{w: &out, problems: make(map[string]bool)}
+	s := newScreen(&out)
 	s.complain(errors.New("open a: no"))
 	s.complain(errors.New("open a: no"))
 	s.complain(errors.New("open b: no"))
@@ -87,19 +59,8 @@ func TestAFileThatFailsTwiceIsNamedOnce(t *testing.T) {
 	require.Equal(t, "wordcount: open a: no\nwordcount: open b: no\n", out.String())
 }
 
-func TestFilesAndTheNullDeviceAreNoTerminals(t *testing.T) {
-	null, err := os.Open(os.DevNull)
-	require.NoError(t, err)
-	defer null.Close()
-	require.False(t, isTerminal(null))
-	file, err := os.Create(t.TempDir() + "/file")
-	require.NoError(t, err)
-	defer file.Close()
-	require.False(t, isTerminal(file))
-}
-
 func TestFlagsThatMakeNoSenseAreRefused(t *testing.T) {
-	for _, args := range [][]string{{"-workers", "-1"}, {"-top=-3"}, {"-workers", "many"}, {"-nonsense"}} {
+	for _, args := range [][]string{{"-workers", "-1"}, {"-top=-3"}, {"-kill", "-1"}, {"-workers", "many"}, {"-nonsense"}} {
 		var said bytes.Buffer
 		_, err := parseOptions(args, &said)
 		require.Error(t, err, args)

@@ -17,10 +17,10 @@ type job struct {
 }
 
 // A board shows how far the workers are. It is the same shared memory in all of
-// them: they raise the numbers, the parent reads them ten times a second.
+// them: they raise the numbers, the parent reads them ten times a second. What a
+// worker had counted before it was killed is on it, too.
 type board struct {
 	Seen *mp.Array[int64] // files, bytes, words
-	Busy *mp.Value[int64] // workers that have a job
 }
 
 const (
@@ -32,11 +32,7 @@ const (
 
 func newBoard() (board, error) {
 	seen, err := mp.NewArray[int64](seenKinds)
-	if err != nil {
-		return board{}, err
-	}
-	busy, err := mp.NewValue[int64](0)
-	return board{seen, busy}, err
+	return board{seen}, err
 }
 
 // raise adds to what was seen. Any number of processes may do so at once.
@@ -52,11 +48,6 @@ func (b board) seen() tally {
 
 // countJob runs in the workers. Its result is an answer.
 var countJob = mp.Register("wordcount", func(ctx context.Context, j job) ([]byte, error) {
-	if _, err := mp.Add(j.Board.Busy, 1); err != nil {
-		return nil, err
-	}
-	defer mp.Add(j.Board.Busy, -1)
-
 	c := spareCounters.Get().(*counter)
 	defer spareCounters.Put(c)
 	c.table.reset()
@@ -82,25 +73,29 @@ var countJob = mp.Register("wordcount", func(ctx context.Context, j job) ([]byte
 var spareCounters = sync.Pool{New: func() any { return newCounter() }}
 
 // countWithPool counts everything below the paths with worker processes, as many as
-// there are CPUs if workers is 0.
-func countWithPool(ctx context.Context, paths []string, workers int, s *screen) (*packedTable, summary, error) {
+// o says or, if that is 0, as there are CPUs. Of them o.kill are killed on the way; what
+// they were at is counted again.
+func countWithPool(ctx context.Context, paths []string, o options, s *screen) (*packedTable, summary, error) {
 	start := time.Now()
-	if workers == 0 {
-		workers = mp.NumCPU()
-	}
 	b, err := newBoard()
 	if err != nil {
 		return nil, summary{}, err
 	}
-	pool, err := mp.NewPool(ctx, workers)
+	pool, err := mp.NewPool(ctx, o.workers, mp.WithRetries(o.kill))
 	if err != nil {
 		return nil, summary{}, err
 	}
 	defer pool.Stop()
-	defer s.follow(func() string { return progressLine(b.seen(), b.Busy.Load(), workers, time.Since(start)) })()
-
-	sum := summary{workers: workers}
-	words, err := collect(countJob.MapUnordered(ctx, pool, jobs(paths, b, s)), &sum, s)
+	sum := summary{workers: pool.Workers()}
+	s.progress.Pool = pool
+	s.progress.Line = func(p mp.ProgressState) string {
+		return progressLine(b.seen(), p.Pool.Busy, sum.workers, p.Elapsed)
+	}
+	answers := mp.Track(s.progress, countJob.MapUnordered(ctx, pool, jobs(paths, b, s)))
+	if o.kill > 0 {
+		defer killSome(pool, o.kill, s)()
+	}
+	words, err := collect(answers, &sum, s)
 	if err != nil {
 		return nil, sum, err
 	}

@@ -15,7 +15,11 @@ type word struct {
 	_ [120]byte
 }
 
-const canaryTrips = 20_000
+// A try is short, so that one of them is likely not to be interrupted.
+const (
+	tries       = 10
+	canaryTrips = 2_000
+)
 
 // Latency is how long a word takes from one CPU to the other and back, the best of
 // some tries. On virtual machines it changes by a multiple from one second to the
@@ -57,9 +61,6 @@ func Latency(a, b int) (time.Duration, error) {
 	}
 	return best, nil
 }
-
-// tries is how often Latency measures.
-const tries = 5
 
 func await(w *word, value uint64) {
 	for w.Load() != value {

@@ -7,7 +7,7 @@ import (
 )
 
 // least is how often an event is brought about, however short the budget is.
-const least = 5
+const least = 3
 
 // Events brings an event about again and again until the budget is used, and says
 // how long the middle one took. The first does not count. once does what must be

@@ -32,7 +32,7 @@ struct sample measure_bitmap(const struct job *j) {
 	}
 	pin(j, 0);
 	uint64_t end = now() + j->budget;
-	for (uint32_t turn = 1; s.count < 6 || now() < end; turn++) {
+	for (uint32_t turn = 1; s.count < 3 || now() < end; turn++) {
 		uint32_t seen;
 		atomic_store(&p->wanted, turn);
 		futex_wake(&p->wanted, 1);

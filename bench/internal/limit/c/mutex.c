@@ -96,7 +96,7 @@ static double take_over(const struct job *j) {
 
 struct sample measure_takeover(const struct job *j) {
 	struct samples s = {0};
-	for (uint64_t end = now() + j->budget; s.count < 5 || now() < end;)
+	for (uint64_t end = now() + j->budget; s.count < 3 || now() < end;)
 		keep(&s, take_over(j));
 	return (struct sample){quantile(&s, 0.5), quantile(&s, 0.99), s.count};
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -121,17 +119,34 @@ func (r *race) add(s *result.Side, c contestant, ctx context.Context, job side.J
 	}
 }
 
-// patience is how long a side may take for what should take a second or two.
-const patience = 30 * time.Second
+const (
+	// patience is how long a side may take for what should take a second or two.
+	patience = 30 * time.Second
+	// longer is how many times longer a side is measured that did nothing in the
+	// usual time: it is slow, or the machine is busy.
+	longer = 16
+)
 
+var errNothing = errors.New("it did nothing in the time there was")
+
+// once measures a side once.
 func once(ctx context.Context, c contestant, job side.Job) (*side.Sample, error) {
+	sample, err := attempt(ctx, c, job)
+	if errors.Is(err, errNothing) {
+		job.Budget *= longer
+		sample, err = attempt(ctx, c, job)
+	}
+	return sample, err
+}
+
+func attempt(ctx context.Context, c contestant, job side.Job) (*side.Sample, error) {
 	cmd, err := c.Command(job)
 	if err != nil {
 		return nil, missing(err.Error())
 	}
 	sample, err := measureSide(ctx, cmd, patience+10*job.Budget)
-	if err == nil && (math.IsNaN(sample.Figure) || math.IsInf(sample.Figure, 0)) {
-		return nil, fmt.Errorf("a figure that is none: %v", sample.Figure)
+	if err == nil && sample.Count == 0 && !sample.Never {
+		return nil, errNothing
 	}
 	return sample, err
 }

@@ -1,7 +1,7 @@
 package gauge
 
 import (
-	"errors"
+	"math"
 	"time"
 
 	"github.com/mpgo/mp/bench/internal/cpu"
@@ -110,20 +110,19 @@ func Sum(tallies ...Tally) (sum Tally) {
 	return sum
 }
 
-var errTooSlow = errors.New("not one operation in the time there was")
-
-// Throughput is the tally as operations a second.
-func (t Tally) Throughput() (side.Sample, error) {
+// Throughput is the tally as operations a second. Of nothing it is a sample of no
+// operations.
+func (t Tally) Throughput() side.Sample {
 	if t.Count == 0 {
-		return side.Sample{}, errTooSlow
+		return side.Sample{}
 	}
-	return side.Sample{Figure: t.Rate, P99: t.Slow, Count: int(t.Count)}, nil
+	return side.Sample{Figure: t.Rate, P99: t.Slow, Count: int(math.Ceil(t.Count))}
 }
 
 // Cost is the tally as nanoseconds for each operation, whichever process did it.
-func (t Tally) Cost() (side.Sample, error) {
+func (t Tally) Cost() side.Sample {
 	if t.Count == 0 {
-		return side.Sample{}, errTooSlow
+		return side.Sample{}
 	}
-	return side.Sample{Figure: float64(time.Second) / t.Rate, P99: float64(time.Second) / t.Slow, Count: int(t.Count)}, nil
+	return side.Sample{Figure: float64(time.Second) / t.Rate, P99: float64(time.Second) / t.Slow, Count: int(math.Ceil(t.Count))}
 }

@@ -40,7 +40,7 @@ func Build(dir string) (*Program, error) {
 		return nil, err
 	}
 	p := &Program{filepath.Join(dir, "limit")}
-	cmd := exec.Command(compiler, append([]string{"-std=gnu11", "-O2", "-pthread", "-o", p.path}, files...)...)
+	cmd := exec.Command(compiler, append(append([]string{"-std=gnu11", "-O2", "-pthread", "-o", p.path}, files...), "-lm")...)
 	cmd.Dir = from
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("gcc cannot build the C program: %w\n%s", err, out)

@@ -103,5 +103,5 @@ func mutexContended(job side.Job) (side.Sample, error) {
 	if err != nil {
 		return side.Sample{}, err
 	}
-	return sum.Cost()
+	return sum.Cost(), nil
 }

@@ -76,7 +76,7 @@ func traffic[T any](job side.Job, produce, consume *mp.Func[queuePost[T], gauge.
 	if err != nil {
 		return side.Sample{}, err
 	}
-	return got.Throughput()
+	return got.Throughput(), nil
 }
 
 // producer puts messages as long as there is to be measured. What it counts nobody

@@ -62,7 +62,7 @@ func channelQueue(job side.Job) (side.Sample, error) {
 		return m.Tally()
 	})
 	close(stop)
-	return sum.Throughput()
+	return sum.Throughput(), nil
 }
 
 // together has n goroutines count, and adds up what they counted.
@@ -88,7 +88,7 @@ func goMutexContended(job side.Job) (side.Sample, error) {
 			_ = shared.Do(16)
 		}
 		return m.Tally()
-	}).Cost()
+	}).Cost(), nil
 }
 
 // A counter is a number that a lock protects.

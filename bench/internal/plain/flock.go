@@ -103,7 +103,7 @@ func flockContended(job side.Job) (side.Sample, error) {
 		}
 		sum = gauge.Sum(sum, t)
 	}
-	return sum.Cost()
+	return sum.Cost(), nil
 }
 
 // startFlocked starts a second process that has the file as its own.

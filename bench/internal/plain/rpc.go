@@ -114,7 +114,7 @@ func rpcMap(job side.Job) (side.Sample, error) {
 		}
 		return m.Tally()
 	})
-	return sum.Throughput()
+	return sum.Throughput(), nil
 }
 
 func rpcBitmap(job side.Job) (side.Sample, error) {

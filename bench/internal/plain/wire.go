@@ -163,7 +163,7 @@ func (k kind) oneWay(job side.Job) (side.Sample, error) {
 		}
 		gauge.Read(b)
 	}
-	return m.Tally().Throughput()
+	return m.Tally().Throughput(), nil
 }
 
 func (w wire) writeAll(b []byte) error {

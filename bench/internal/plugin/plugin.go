@@ -210,7 +210,7 @@ func mapTasks(job side.Job, kind string) (side.Sample, error) {
 		})
 	}
 	all.Wait()
-	return gauge.Sum(tallies...).Throughput()
+	return gauge.Sum(tallies...).Throughput(), nil
 }
 
 func idle(job side.Job, kind string) (side.Sample, error) {

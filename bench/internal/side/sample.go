@@ -5,7 +5,7 @@ package side
 type Sample struct {
 	Figure float64 `json:"figure"`
 	P99    float64 `json:"p99,omitempty"`   // 99 % are not worse; 0: there are no single operations
-	Count  int     `json:"count,omitempty"` // operations, or messages
+	Count  int     `json:"count,omitempty"` // operations, or messages; none: the time was too short
 	Never  bool    `json:"never,omitempty"` // what is measured does not happen at all
 	Note   string  `json:"note,omitempty"`
 }

@@ -2,6 +2,7 @@
  * need not survive anything. One run does one job, given as words key=value, and
  * prints one sample. */
 #include "shared.h"
+#include <math.h>
 
 static const struct {
 	const char *work;
@@ -65,7 +66,9 @@ int main(int argc, char **argv) {
 		if (strcmp(works[w].work, j.work) != 0)
 			continue;
 		struct sample s = works[w].measure(&j);
-		printf("{\"figure\":%.3f,\"p99\":%.3f,\"count\":%.0f}\n", s.figure, s.p99, s.count);
+		if (s.count == 0)
+			s.figure = s.p99 = 0;
+		printf("{\"figure\":%.3f,\"p99\":%.3f,\"count\":%.0f}\n", s.figure, s.p99, ceil(s.count));
 		return 0;
 	}
 	fprintf(stderr, "limit: no such work: %s\n", j.work);

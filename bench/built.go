@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 
 	"github.com/mpgo/mp/bench/internal/limit"
 	"github.com/mpgo/mp/bench/internal/python"
@@ -55,6 +56,16 @@ func (b *built) Close() error { return os.RemoveAll(b.dir) }
 
 var errNoGo = errors.New("no go command here to build programs with")
 
+// sources is the folder that this program was built from, whatever the working
+// directory is; empty if that is not known.
+func sources() string {
+	_, file, _, _ := runtime.Caller(0)
+	if !filepath.IsAbs(file) {
+		return ""
+	}
+	return filepath.Dir(file)
+}
+
 // buildProgram builds one of the programs in internal.
 func buildProgram(dir, name string) program {
 	command, err := exec.LookPath("go")
@@ -63,6 +74,7 @@ func buildProgram(dir, name string) program {
 	}
 	path := filepath.Join(dir, name)
 	cmd := exec.Command(command, "build", "-o", path, "github.com/mpgo/mp/bench/internal/"+name)
+	cmd.Dir = sources()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return program{missing: fmt.Errorf("go build of a program to measure with: %w: %s", err, complaint(string(out)))}
 	}

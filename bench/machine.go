@@ -24,7 +24,9 @@ func newReport(o *options) *result.Report {
 // commit is the version of the sources, with a "+" if they were changed since; it is
 // empty outside of a repository.
 func commit() string {
-	out, err := exec.Command("git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+").Output()
+	cmd := exec.Command("git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+")
+	cmd.Dir = sources()
+	out, err := cmd.Output()
 	if err != nil {
 		return ""
 	}

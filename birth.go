@@ -99,10 +99,13 @@ type delivery struct {
 	arena *shm.Arena
 	child shm.Incarnation
 	block *shm.Object
+
+	letter *shipment // until it is known whether there is a child
 }
 
 // deliver prepares the birth of the process that has the reserved slot child.
-// Until the child has opened the letter, the letter keeps what it carries.
+// Until the child has opened the letter, the letter keeps what it carries. Then
+// comes post, or recall.
 func deliver(a *shm.Arena, child shm.Incarnation, l letter, carried []wire.Handle) (*delivery, error) {
 	b, err := letterCodec().Append(nil, l)
 	if err != nil {
@@ -112,21 +115,34 @@ func deliver(a *shm.Arena, child shm.Incarnation, l letter, carried []wire.Handl
 	if err != nil {
 		return nil, err
 	}
-	defer parcel.Close()
 	block, err := a.New(kindBirth, 0, birthSize)
 	if err != nil {
+		parcel.Close()
 		return nil, err
 	}
-	d := &delivery{arena: a, child: child, block: block}
+	d := &delivery{arena: a, child: child, block: block, letter: parcel}
 	w := shm.At[birth](block.Bytes(), 0)
 	if _, err := rand.Read(w.nonce[:]); err != nil {
-		block.Close()
+		d.recall()
 		return nil, err
 	}
 	putRef(&w.letter, parcel.Ref())
 	parcel.Address(child)
 	block.Address(child)
 	return d, nil
+}
+
+// post leaves the letter to the child.
+func (d *delivery) post() {
+	d.letter.Close()
+	d.letter = nil
+}
+
+// recall undoes deliver: there is no child.
+func (d *delivery) recall() {
+	d.letter.recall()
+	d.post()
+	d.block.Close()
 }
 
 func putRef(dst *[shm.RefSize]byte, r shm.Ref) {

@@ -67,6 +67,19 @@ var (
 	// ErrEmpty: TryGet of a queue without a message. Python: queue.Empty.
 	ErrEmpty = ipc.ErrEmpty
 
+	// ErrPeerDied: nobody has the other end of a pipe any more, and it was not closed:
+	// its process died, or the message that carried it was lost. For errors.Is it is
+	// an io.EOF too: no more messages come.
+	ErrPeerDied = ipc.ErrPeerDied
+
+	// ErrMoved: this process sent the Conn to another one. For errors.Is it is an
+	// ErrClosed too: this handle is of no more use.
+	ErrMoved error = movedError{}
+
+	// ErrOneWay: Recv of the sending end of a one-way pipe, or Send of the receiving
+	// end.
+	ErrOneWay = errors.New("the pipe goes the other way only")
+
 	// ErrProcessTableFull: too many processes live in this tree.
 	ErrProcessTableFull = shm.ErrProcessTableFull
 
@@ -96,6 +109,13 @@ var (
 	// ErrCrashLoop: workers die faster than it makes sense to start new ones.
 	ErrCrashLoop = errors.New("workers keep dying")
 )
+
+type movedError struct{}
+
+func (movedError) Error() string { return "it was sent to another process" }
+
+// Is reports that what was sent away is closed for this process.
+func (movedError) Is(target error) bool { return target == ErrClosed }
 
 // An ExitError is how a process ended that did not end well: with an exit code
 // other than 0, by a signal, or without an answer.
@@ -192,7 +212,7 @@ var wellKnown = []error{
 	os.ErrDeadlineExceeded, os.ErrProcessDone, errors.ErrUnsupported,
 	ErrClosed, ErrOwnerDied, ErrNotLocked, ErrNotOwner, ErrHealthy, ErrOverRelease, ErrTooMany, ErrTooFew,
 	ErrBrokenBarrier, ErrNotPlain, ErrUnencodable,
-	ErrTooLarge, ErrForeign, ErrFull, ErrEmpty, ErrProcessTableFull, ErrNotInitialized, ErrNotRegistered, ErrWrongBuild,
+	ErrTooLarge, ErrForeign, ErrFull, ErrEmpty, ErrPeerDied, ErrMoved, ErrOneWay, ErrProcessTableFull, ErrNotInitialized, ErrNotRegistered, ErrWrongBuild,
 	ErrParentDied, ErrPoolClosed, ErrCrashLoop, ErrNotLeased,
 	ErrTooDeep, ErrAlive,
 }

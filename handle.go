@@ -28,6 +28,8 @@ const (
 	kindSegment
 	kindLeases
 	kindSpares
+	kindPipe
+	kindConn
 )
 
 // A handle is one Go value's share in a shared object, and the part that all

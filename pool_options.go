@@ -48,7 +48,7 @@ func (o *poolOptions) keep(a *shm.Arena) (*shm.Object, error) {
 	if len(o.carried) == 0 {
 		return nil, nil
 	}
-	return pack(a, nil, o.carried)
+	return parcelOf(a, nil, o.carried)
 }
 
 // WithPoolGrace sets how long a worker may go on after its call was given up or

@@ -40,7 +40,7 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 const maxBuffer = 64 << 10
 
 func (v *queueView[T]) putEncoded(m T, claim func() (ipc.Claimed, error)) error {
-	if n := v.codec.Length(m); n > v.Inline() {
+	if n := v.codec.Length(&m); n > v.Inline() {
 		return v.putLong(m, n, claim)
 	}
 	buf := buffers.Get().(*[]byte)
@@ -97,10 +97,18 @@ func (v *queueView[T]) putPacked(b []byte, m T, claim func() (ipc.Claimed, error
 	return v.putParcel(parcel, claim)
 }
 
+// A packet is what a message of its own block is before it is put: a parcel, or a
+// shipment.
+type packet interface {
+	Ref() shm.Ref
+	Enclose(parent *shm.Object, stamp uint64)
+	Close()
+}
+
 // putParcel puts a message that lies in a block of its own. Once that belongs to
 // the cell, the queue keeps it, and not this process: from claim to commit, while
 // the message waits, and until its consumer has let go of the cell.
-func (v *queueView[T]) putParcel(parcel *shm.Object, claim func() (ipc.Claimed, error)) error {
+func (v *queueView[T]) putParcel(parcel packet, claim func() (ipc.Claimed, error)) error {
 	cell, err := claim()
 	if err != nil {
 		parcel.Close()
@@ -113,7 +121,7 @@ func (v *queueView[T]) putParcel(parcel *shm.Object, claim func() (ipc.Claimed, 
 // enclose makes a parcel belong to a claimed cell of a ring in parent's block, and
 // fills the cell with some bytes and the parcel's Ref. The process has no hold on
 // it afterwards: whoever gets it from the cell and lets go of it is the last.
-func enclose(parcel, parent *shm.Object, cell ipc.Claimed, before ...byte) int {
+func enclose(parcel packet, parent *shm.Object, cell ipc.Claimed, before ...byte) int {
 	parcel.Enclose(parent, cell.Stamp())
 	content, _ := parcel.Ref().AppendBinary(append(cell.Bytes()[:0], before...))
 	parcel.Close()

@@ -47,7 +47,7 @@ type manyKinds struct {
 	Nested *manyKinds
 }
 
-var echoes = Register("test.echoes", func(_ context.Context, in manyKinds) (manyKinds, error) { return in, nil })
+var echoesKinds = Register("test.echoesKinds", func(_ context.Context, in manyKinds) (manyKinds, error) { return in, nil })
 
 // _TestProcess.test_args_argument
 func TestReferenceProcessArgsArgument(t *testing.T) {
@@ -58,7 +58,7 @@ func TestReferenceProcessArgsArgument(t *testing.T) {
 		{Nested: &manyKinds{Nested: &manyKinds{Int: -1}}},
 	} {
 		in.Tuple.A, in.Tuple.B = 3, -4
-		out, err := echoes.Run(t.Context(), in)
+		out, err := echoesKinds.Run(t.Context(), in)
 		require.NoError(t, err)
 		require.Equal(t, in, out)
 	}

@@ -140,9 +140,10 @@ func bear(a *shm.Arena, inc shm.Incarnation, l letter, carried []wire.Handle, o 
 	o.spec.Title = "mp:" + l.Name
 	c, err := child.Start(o.spec)
 	if err != nil {
-		news.block.Close()
+		news.recall()
 		return nil, err
 	}
+	news.post()
 	p := &Process{
 		name: l.Name, fn: l.Func, child: c, inc: inc, news: news,
 		grace: o.grace, kept: o.keep, drained: o.drained, detached: o.spec.Detached, owner: o.owner,

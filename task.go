@@ -149,7 +149,7 @@ func (l *loader[In, Out]) load(t *task) error {
 	}
 	a, err := arena()
 	if err == nil {
-		t.parcel, err = pack(a, l.body, l.handles)
+		t.parcel, err = parcelOf(a, l.body, l.handles)
 	}
 	runtime.KeepAlive(l.handles)
 	if err != nil {

@@ -8,11 +8,8 @@ import (
 	"math/bits"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/mpgo/mp/internal/futex"
 	"github.com/mpgo/mp/internal/race"
-	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -53,8 +50,9 @@ var ErrEndTaken = errors.New("another process has this end")
 // lie in two lines, which took 7 to 16 % longer in a bare loop):
 //
 //	 0  length    4  of the message
-//	 4  kind      4  0 a message, 1 the rest of the memory is skipped; others for later
-//	 8  reserved  8  for later: the buffer of a long message
+//	 4  kind      4  bit 0: no message, the rest of the memory is skipped;
+//	                 bits 8–15: the message's tag; the others are 0
+//	 8            8  unused
 //	16  message      length bytes
 //
 // It lies in one piece: if it does not fit before the end of the memory, the rest
@@ -81,15 +79,16 @@ var ErrEndTaken = errors.New("another process has this end")
 //	store to head     it was read; the epoch wakes the writer
 //	owner stored      the end is a dead process's
 //	owner cleared     the end is nobody's: the other waits
-//	closed            it is closed; the epoch wakes the other
+//	closed            it is closed, or lost; the epoch wakes the other
 //
 // # Ends
 //
 // An end belongs to the process that opened it, until it is closed, handed over,
 // or the process is dead; then another may open it, and goes on where tail or
-// head says. Between two owners the peer just waits. That the owner is dead is
-// looked for only when there is nothing else to do, and what the dead had
-// published is looked at once more afterwards.
+// head says. Between two owners the peer just waits, until an end that nobody has
+// is said to be lost. That the owner is dead is looked for only when there is
+// nothing else to do, and what the dead had published is looked at once more
+// afterwards.
 //
 // # Sleeping without a barrier for each record
 //
@@ -140,11 +139,18 @@ func findEdges(mem []byte) *streamEdges {
 // A streamEnd is what an end says of itself.
 type streamEnd struct {
 	owner   atomic.Uint32 // incarnation; written by who opens, and hands over
-	closed  atomic.Uint32 // 1 for ever; written by the owner
+	closed  atomic.Uint32 // endOpen, then another for ever; written by the owner, or Lose
 	waiting atomic.Uint32 // 1: wake me; written by the owner, cleared by the peer
 	rung    atomic.Uint32 // raised by the peer; the owner sleeps on it
 	barrier atomic.Uint32 // 1: I make the barrier before I sleep; by the owner
 }
+
+// What closed says.
+const (
+	endOpen   = 0
+	endClosed = 1 // by its owner
+	endLost   = 2 // nobody can come to have it any more
+)
 
 // MaxStreamCapacity is the largest size of a Stream.
 const MaxStreamCapacity = 1 << 31
@@ -158,6 +164,8 @@ const (
 
 	kindMessage = 0
 	kindSkip    = 1
+	kindTag     = 0xff << tagShift
+	tagShift    = 8
 )
 
 type streamGeometry struct {
@@ -180,6 +188,9 @@ func StreamSize(capacity int) (int, error) {
 func streamCapacity(capacity int) uint32 {
 	return 1 << bits.Len32(uint32(max(capacity, minStream)-1))
 }
+
+// MaxRecord is the length of the longest record of a Stream of capacity bytes.
+func MaxRecord(capacity int) int { return int(streamCapacity(capacity)/2 - recordHeader) }
 
 // InitStream makes an empty stream in mem, which must begin at a multiple of 64
 // and have at least StreamSize bytes.
@@ -251,102 +262,4 @@ func getHeader(rec []byte) (length, kind uint64) {
 
 func damagedStream(tail, head uint64) error {
 	return fmt.Errorf("ipc: a stream's tail is %#x and its head %#x: %w", tail, head, shm.ErrDamaged)
-}
-
-// An end is what StreamWriter and StreamReader have in common.
-type end struct {
-	d          Domain
-	mine, peer *streamEnd
-	gate       *gate
-	lull       lull
-	reached    bool        // by sys.Barrier, when it publishes
-	gone       atomic.Bool // closed or handed over
-}
-
-// open claims an end for this process, from nobody or from the dead.
-func (e *end) open(d Domain, mine, peer *streamEnd) error {
-	e.d, e.mine, e.peer, e.gate = d, mine, peer, newGate(d)
-	if mine.closed.Load() != 0 {
-		return ErrClosed
-	}
-	for { // again if another opened it between Load and CompareAndSwap
-		owner := shm.Incarnation(mine.owner.Load())
-		if owner != shm.Nobody && !ownerDead(d, owner) {
-			return fmt.Errorf("ipc: %w: %v", ErrEndTaken, owner)
-		}
-		if mine.owner.CompareAndSwap(uint32(owner), uint32(d.Self())) {
-			break
-		}
-	}
-	e.agree()
-	return nil
-}
-
-// settle is longer than any CPU keeps a store to itself.
-const settle = time.Millisecond
-
-// agree tells the peer whether it must make barriers for us.
-func (e *end) agree() {
-	e.reached = releaseIsCheaper && !race.Enabled && sys.RegisterBarrier() == nil
-	if e.reached {
-		e.mine.barrier.Store(1)
-	} else if e.mine.barrier.Swap(0) != 0 {
-		time.Sleep(settle)
-	}
-}
-
-// publish stores this end's position, so that the peer sees what it hands over,
-// and wakes the peer if it waits.
-func (e *end) publish(word *atomic.Uint64, pos uint64) {
-	if e.unfenced() {
-		storeRelease(word, pos)
-	} else {
-		word.Store(pos)
-	}
-	if e.peer.waiting.Load() != 0 {
-		e.ring()
-	}
-}
-
-// unfenced reports whether the peer makes the barriers of this end's publishing.
-func (e *end) unfenced() bool { return e.reached && e.peer.barrier.Load() == 1 }
-
-// ring wakes the peer.
-func (e *end) ring() {
-	e.peer.waiting.Store(0)
-	e.peer.rung.Add(1)
-	futex.Wake(&e.peer.rung, 1)
-}
-
-// announce comes before the last look before sleeping. It returns the value of
-// rung to sleep on.
-func (e *end) announce() uint32 {
-	rung := e.mine.rung.Load()
-	e.mine.waiting.Store(1)
-	if e.reached {
-		_ = sys.Barrier() // for the peer's publish; it has worked before
-	}
-	return rung
-}
-
-// dead reports whether the peer's process is dead.
-func (e *end) dead() bool { return ownerDead(e.d, shm.Incarnation(e.peer.owner.Load())) }
-
-// handOver gives the end up, for another process to open.
-func (e *end) handOver() {
-	if !e.gone.Swap(true) {
-		e.gate.close()
-		e.mine.waiting.Store(0)
-		e.mine.owner.CompareAndSwap(uint32(e.d.Self()), uint32(shm.Nobody))
-	}
-}
-
-// close ends the stream from this side. published is the edge to the peer.
-func (e *end) close(published *edge) {
-	if !e.gone.Swap(true) {
-		e.gate.close()
-		published.release()
-		e.mine.closed.Store(1) // observed by the peer's attempts
-		e.ring()
-	}
 }

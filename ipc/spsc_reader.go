@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync/atomic"
 
+	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -18,6 +19,7 @@ type StreamReader struct {
 	tail uint64 // last seen
 	size uint64 // of the taken record, 0 if there is none
 	last uint64 // of the record before
+	tag  uint8  // of the taken record
 }
 
 // OpenReader makes the process the reader of the stream in mem. The error is
@@ -34,7 +36,7 @@ func OpenReader(d Domain, mem []byte) (*StreamReader, error) {
 	r.head = m.head.Load()
 	r.tail = r.head // nothing is known of the writer yet
 	if r.head&(recordAlign-1) != 0 {
-		r.handOver()
+		r.HandOver()
 		return nil, damagedStream(m.tail.Load(), r.head)
 	}
 	return r, nil
@@ -90,10 +92,11 @@ func (r *StreamReader) TryTake() ([]byte, error) {
 		n, kind := getHeader(r.m.records[at:])
 		most := min(r.tail-r.head, uint64(len(r.m.records))-at) // ≥ 16, as all are multiples of 16
 		switch {
-		case n > most-recordHeader || kind > kindSkip:
+		case n > most-recordHeader || kind&^(kindSkip|kindTag) != 0:
 			return nil, fmt.Errorf("ipc: a record of %d bytes and kind %d where %d are: %w",
 				n, kind, most-recordHeader, shm.ErrDamaged)
-		case kind == kindMessage:
+		case kind&kindSkip == 0:
+			r.tag = uint8(kind >> tagShift)
 			r.size = recordSize(int(n))
 			at += recordHeader
 			return r.m.records[at : at+n : at+n], nil
@@ -124,15 +127,18 @@ func (r *StreamReader) look() error {
 
 // ending is what follows the last record.
 func (r *StreamReader) ending() error {
-	switch {
-	case r.peer.closed.Load() != 0:
+	switch closed := r.peer.closed.Load(); {
+	case closed == endClosed:
 		r.m.edges.written.acquire()
 		return io.EOF
-	case r.dead():
+	case closed != endOpen, r.dead():
 		return ErrPeerDied
 	}
 	return ErrEmpty
 }
+
+// Tag is the number that the taken record was committed with.
+func (r *StreamReader) Tag() uint8 { return r.tag }
 
 // Release gives the taken record's memory back to the writer. It panics if none
 // is taken.
@@ -174,6 +180,23 @@ func (r *StreamReader) Close() error {
 	return nil
 }
 
-// HandOver gives the reading end up without ending the stream; another process
-// may open it and goes on after the last released record.
-func (r *StreamReader) HandOver() { r.handOver() }
+// Ready reports whether Take would return at once: with a record, or with the
+// reason why there will be none. As all of what makes a StreamReader a Source it may
+// be called while others use the end.
+func (r *StreamReader) Ready() bool {
+	return r.gate.closed.Load() || r.m.tail.Load() != r.m.head.Load() || r.ending() != ErrEmpty
+}
+
+// Enter keeps Close and HandOver waiting until Leave.
+func (r *StreamReader) Enter() { r.gate.enter() }
+
+// Announce has the writer wake everybody.
+func (r *StreamReader) Announce(words []sys.Futex) []sys.Futex {
+	bell := r.gate.bell.Load()
+	return append(words,
+		sys.Futex{Word: &r.mine.rung, Val: r.announce()},
+		sys.Futex{Word: &r.gate.bell, Val: bell})
+}
+
+// Leave has nothing to pass on.
+func (r *StreamReader) Leave() { r.gate.leave() }

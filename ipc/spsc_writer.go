@@ -34,14 +34,14 @@ func OpenWriter(d Domain, mem []byte) (*StreamWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &StreamWriter{m: m, room: -1, most: len(m.records)/2 - recordHeader}
+	w := &StreamWriter{m: m, room: -1, most: MaxRecord(len(m.records))}
 	if err := w.open(d, m.writer, m.reader); err != nil {
 		return nil, err
 	}
 	w.tail = m.tail.Load()
 	w.limit, w.stop = w.tail, w.tail // nothing is known of the reader yet
 	if w.tail&(recordAlign-1) != 0 {
-		w.handOver()
+		w.HandOver()
 		return nil, damagedStream(w.tail, m.head.Load())
 	}
 	return w, nil
@@ -77,7 +77,7 @@ func (w *StreamWriter) Put(ctx context.Context, msg []byte) error {
 		w.m.tail.Store(end)
 	}
 	if w.peer.waiting.Load() != 0 {
-		w.ring()
+		w.peer.ring()
 	}
 	return nil
 }
@@ -159,7 +159,9 @@ func (w *StreamWriter) look(begin, size uint64, n int) error {
 		return ErrClosed
 	case uint(n) > uint(w.most):
 		return fmt.Errorf("ipc: a record of %d bytes in a stream for %d: %w", n, w.most, shm.ErrTooLarge)
-	case w.peer.closed.Load() != 0:
+	case w.peer.closed.Load() == endLost:
+		return ErrPeerDied
+	case w.peer.closed.Load() != endOpen:
 		w.m.edges.read.acquire()
 		return io.ErrClosedPipe
 	}
@@ -178,16 +180,23 @@ func (w *StreamWriter) look(begin, size uint64, n int) error {
 	return ErrFull
 }
 
+// Stamp names the claimed record, for StreamPending.
+func (w *StreamWriter) Stamp() uint64 { return w.begin }
+
 // Commit publishes the first n bytes of the claimed room as a record. It panics
 // if there is no such room.
-func (w *StreamWriter) Commit(n int) {
+func (w *StreamWriter) Commit(n int) { w.CommitTagged(n, 0) }
+
+// CommitTagged is Commit with a number for the reader, which a copy of the record
+// has no room for; see StreamReader.Tag.
+func (w *StreamWriter) CommitTagged(n int, tag uint8) {
 	if n < 0 || n > w.room || w.claimed != w.tail {
 		panic("ipc: Commit of more bytes than were claimed")
 	}
 	if w.begin != w.tail {
 		putHeader(w.m.records[w.tail&w.m.mask:], kindSkip, int(w.begin-w.tail-recordHeader))
 	}
-	putHeader(w.m.records[w.begin&w.m.mask:], kindMessage, n)
+	putHeader(w.m.records[w.begin&w.m.mask:], uint64(tag)<<tagShift, n)
 	w.tail = w.begin + recordSize(n)
 	w.room = -1
 	w.m.edges.written.release()
@@ -221,7 +230,3 @@ func (w *StreamWriter) Close() error {
 	w.close(&w.m.edges.written)
 	return nil
 }
-
-// HandOver gives the writing end up without ending the stream; another process
-// may open it.
-func (w *StreamWriter) HandOver() { w.handOver() }

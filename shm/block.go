@@ -211,6 +211,7 @@ func (a *Arena) memory(p place) []byte {
 func (a *Arena) free(p place) {
 	h := p.head
 	kept := a.contents(p)
+	a.end(p, kept)
 	if h.is(flagParent) {
 		kept = append(kept, a.children(a.ref(p))...)
 	}

@@ -181,6 +181,20 @@ func (o *Object) Enclose(parent *Object, stamp uint64) {
 	o.place.head.tie(anchorAt(parent.ref)) // publishes the stamp; observed in anchored
 }
 
+// CollectEnclosed gives back the parcels enclosed in messages of o that are no
+// longer to be had. Nobody else does before o goes, if whoever could have had them
+// only said that they will not be taken.
+func (o *Object) CollectEnclosed() {
+	if !o.place.head.is(flagParent) {
+		return
+	}
+	for _, r := range o.arena.children(o.ref) {
+		if p, ok := o.arena.at(r.Off); ok {
+			o.arena.collect(p, r.Gen)
+		}
+	}
+}
+
 // pending are the questions of OnPending.
 var pending = map[Kind]func(a *Arena, mem []byte, stamp uint64) bool{}
 

@@ -84,15 +84,15 @@ func (c *Codec[T]) Fixed() int {
 	return -1
 }
 
-// Length is how many bytes Append appends for v, or -1 if only that can tell.
-func (c *Codec[T]) Length(v T) int {
+// Length is how many bytes Append appends for *v, or -1 if only that can tell.
+func (c *Codec[T]) Length(v *T) int {
 	switch c.form {
 	case formPlain:
 		return c.size
 	case formString:
-		return len(*asString(&v))
+		return len(*asString(v))
 	case formSlice:
-		if s := *asBytes(&v); s != nil {
+		if s := *asBytes(v); s != nil {
 			return c.Size(len(s))
 		}
 		return 0

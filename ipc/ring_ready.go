@@ -1,0 +1,153 @@
+package ipc
+
+import "github.com/mpgo/mp/internal/sys"
+
+// A RingSource is a Ring as something to wait for: it is ready when Take would
+// return at once, with a message, with ErrClosed, or because the ring is damaged.
+type RingSource struct {
+	ring  *Ring
+	cells *cells
+	vigil vigil
+	clock alarmClock // for returned messages that are due later
+}
+
+// Source is for one Watch.
+func (r *Ring) Source() *RingSource { return &RingSource{ring: r} }
+
+// Enter keeps Detach waiting until Leave.
+func (s *RingSource) Enter() {
+	s.ring.get.enter()
+	s.cells = s.ring.cells.Load()
+	s.vigil.bell = s.cells.puts
+}
+
+// Ready looks as take does, and takes nothing.
+func (s *RingSource) Ready() bool {
+	r, c := s.ring, s.cells
+	if s.ring.get.closed.Load() || r.lender.waiting() {
+		return true
+	}
+	if r.chain != nil {
+		return r.chain.readable()
+	}
+	ready, err := c.readable()
+	return ready || err != nil
+}
+
+// waiting reports whether a message has come back and is due.
+func (l *lender) waiting() bool {
+	t, err := l.table()
+	if t == nil || err != nil {
+		return err != nil
+	}
+	now := sys.Monotonic()
+	for i := range t.count {
+		h := t.at(i)
+		state := h.state.Load()
+		switch state & phaseMask {
+		case ready:
+			if h.due.Load() <= now {
+				return true
+			}
+		case reading:
+			if ownerDead(l.d, ownerOf(state)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// readable reports whether take would not be ErrEmpty.
+func (c *chain) readable() bool {
+	lap := uint64(0)
+	for {
+		ready, s, err := c.readableFrom(lap)
+		if ready || err != errPassed {
+			return ready || err != nil
+		}
+		closed := s.closed.Load()
+		if known, err := c.follow(s); !known || err != nil {
+			return closed != 0 || err != nil
+		}
+		lap = s.lap() + 1
+	}
+}
+
+func (c *chain) readableFrom(lap uint64) (bool, *segment, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var s *segment
+	for _, s = range *c.list.Load() {
+		if s.lap() >= lap {
+			ready, err := s.readable()
+			return ready, s, err
+		}
+	}
+	return false, s, errPassed
+}
+
+// readable reports whether there is a message, or never will be. The error is that
+// of take, if it is not ErrEmpty.
+func (c *cells) readable() (bool, error) {
+	if epoch := c.epoch.Load(); epoch != c.scanned.Load() && c.orphaned() {
+		return true, nil
+	}
+	drained := false // as in take
+	for {
+		pos := c.head.Load()
+		if pos >= c.end {
+			return false, errPassed
+		}
+		cell := c.at(pos)
+		if cell == nil {
+			return false, damagedPosition(pos)
+		}
+		free := vacantAt(pos, c.shift)
+		state := cell.state.Load()
+		if state == free|ready {
+			return true, nil
+		}
+		switch err := c.cannotTake(pos, cell, state, free); {
+		case err == errVacant && !drained && c.closed.Load() != 0:
+			drained = true
+		case err == errVacant || err == ErrEmpty:
+			return drained, nil
+		case err != nil:
+			return false, err
+		}
+	}
+}
+
+// orphaned reports whether there is a message that a dead consumer took.
+func (c *cells) orphaned() bool {
+	for i := range c.touched() {
+		state := c.first.at(i * c.stride).state.Load()
+		if state&phaseMask == reading && ownerDead(c.ring.d, ownerOf(state)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Announce announces a consumer; see Leave.
+func (s *RingSource) Announce(words []sys.Futex) []sys.Futex {
+	bell := s.ring.get.bell.Load()
+	s.clock.set(s.ring.lender, s.ring.get.ring)
+	return append(words,
+		sys.Futex{Word: &s.cells.puts.rung, Val: s.vigil.announce()},
+		sys.Futex{Word: &s.ring.get.bell, Val: bell})
+}
+
+// Leave passes the wake-up on: it was for one that takes.
+func (s *RingSource) Leave() {
+	s.vigil.end()
+	s.clock.stop()
+	s.cells.passOnAlarm()
+	if s.ring.chain != nil {
+		s.cells.puts.wake(1)
+	} else if s.cells.puts.awaited() {
+		s.cells.passOnMessage()
+	}
+	s.ring.get.leave()
+}

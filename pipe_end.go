@@ -1,0 +1,325 @@
+package mp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mpgo/mp/internal/wire"
+	"github.com/mpgo/mp/ipc"
+	"github.com/mpgo/mp/shm"
+)
+
+// A pipeEnd is what all handles of a process to one end of a pipe share, apart from
+// the type of its messages.
+//
+// Its life in the process: away ─claim─▶ here ─leave─▶ away, or ─close─▶ closed.
+// In between nobody uses its streams: to leave and to close take the batons of both
+// directions for good, after they have interrupted whoever waits in them.
+type pipeEnd struct {
+	pipe  *shm.Object
+	side  uint32
+	limit uint64
+	out   outlet
+	in    inlet
+
+	mu    sync.Mutex // guards state, and what only its changes write
+	state endState
+}
+
+// An outlet is the sending direction. Its baton guards w.
+type outlet struct {
+	baton baton
+	w     *ipc.StreamWriter
+	mem   []byte // nil if the pipe goes the other way
+	most  int    // bytes of a message in the stream
+}
+
+// An inlet is the receiving direction. Its baton guards the use of r, but for what
+// makes r a Source.
+type inlet struct {
+	baton baton
+	r     atomic.Pointer[ipc.StreamReader]
+	mem   []byte // nil if the pipe goes the other way
+}
+
+type endState int
+
+const (
+	endAway   endState = iota // another process's, or under way
+	endHere                   // this process's
+	endClosed                 // by this process
+)
+
+func newPipeEnd(pipe *shm.Object, side uint32, m pipeMemory) *pipeEnd {
+	e := &pipeEnd{pipe: pipe, side: side, limit: m.limit}
+	e.out.mem, e.out.most, e.in.mem = m.out, m.most, m.in
+	e.out.baton.nudge = make(chan struct{}, 1)
+	e.in.baton.nudge = make(chan struct{}, 1)
+	return e
+}
+
+// claim makes the end this process's. The error is ErrClosed if it was closed,
+// ipc.ErrEndTaken if another live process has it.
+func (e *pipeEnd) claim() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch e.state {
+	case endHere:
+		return nil // through another handle
+	case endClosed:
+		return ErrClosed
+	}
+	w, err := claimDirection(e.out.mem, e.pipe.Arena(), ipc.OpenWriter)
+	if err != nil {
+		return err
+	}
+	r, err := claimDirection(e.in.mem, e.pipe.Arena(), ipc.OpenReader)
+	if err != nil {
+		if w != nil {
+			w.HandOver()
+		}
+		return err
+	}
+	if e.out.w = w; w != nil {
+		e.out.baton.open()
+	}
+	if e.in.r.Store(r); r != nil {
+		e.in.baton.open()
+	}
+	e.state = endHere
+	return nil
+}
+
+// claimDirection opens one side of a stream; nil if there is none, or if it was
+// closed by itself.
+func claimDirection[S any](mem []byte, a *shm.Arena, open func(ipc.Domain, []byte) (*S, error)) (*S, error) {
+	if mem == nil {
+		return nil, nil
+	}
+	s, err := open(a, mem)
+	if errors.Is(err, ErrClosed) {
+		return nil, nil
+	}
+	return s, err
+}
+
+// leave gives the end up: whoever opens it next has it.
+func (e *pipeEnd) leave() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.state != endHere {
+		return e.gone()
+	}
+	e.stop()
+	if e.out.w != nil {
+		e.out.w.HandOver()
+	}
+	if r := e.in.r.Load(); r != nil {
+		r.HandOver()
+	}
+	e.state = endAway
+	return nil
+}
+
+// close ends both directions, if the end is here.
+func (e *pipeEnd) close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.state != endHere {
+		return e.gone()
+	}
+	e.stop()
+	if e.out.w != nil {
+		_ = e.out.w.Close()
+	}
+	if r := e.in.r.Load(); r != nil {
+		_ = r.Close()
+		e.pipe.CollectEnclosed() // what nobody will receive
+	}
+	e.state = endClosed
+	return nil
+}
+
+// stop makes everybody leave both directions. mu is held.
+func (e *pipeEnd) stop() {
+	if e.out.w != nil {
+		e.out.w.Interrupt()
+		e.out.baton.shut()
+	}
+	if r := e.in.r.Load(); r != nil {
+		r.Interrupt()
+		e.in.baton.shut()
+	}
+}
+
+// closeSend ends the sending direction.
+func (e *pipeEnd) closeSend() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.out.mem == nil:
+		return ErrOneWay
+	case e.state != endHere:
+		return e.gone()
+	case e.out.w == nil:
+		return ErrClosed
+	}
+	e.out.w.Interrupt()
+	e.out.baton.shut()
+	_ = e.out.w.Close()
+	e.out.w = nil
+	return nil
+}
+
+// Close closes this process's view; the end too, if it is still here.
+func (e *pipeEnd) Close() error {
+	_ = e.close()
+	e.pipe.Close()
+	return nil
+}
+
+// gone says why the end is not here. mu is held.
+func (e *pipeEnd) gone() error {
+	if e.state == endAway {
+		return ErrMoved
+	}
+	return ErrClosed
+}
+
+// why explains an error of a direction: one that was interrupted does not know
+// whether it was closed or sent away. mem is the direction's.
+func (e *pipeEnd) why(err error, mem []byte) error {
+	if err != errShut && !errors.Is(err, ErrClosed) {
+		return err
+	}
+	if mem == nil {
+		return ErrOneWay
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.gone()
+}
+
+// Tags of records say where the message is.
+const (
+	noteHere   = 0 // in the record
+	noteParcel = 1 // in the parcel that the record names
+)
+
+// atOnce is no context: an operation that gets it does not wait.
+var atOnce context.Context
+
+// enter takes the baton to send. With atOnce it does not wait: ErrFull.
+func (o *outlet) enter(ctx context.Context) error {
+	if ctx != atOnce {
+		return o.baton.take(ctx)
+	}
+	ok, err := o.baton.tryNow()
+	if err == nil && !ok {
+		err = ErrFull
+	}
+	return err
+}
+
+// claim claims room in the stream. With atOnce it does not wait.
+func (o *outlet) claim(ctx context.Context, n int) ([]byte, error) {
+	if ctx == atOnce {
+		return o.w.TryClaim(n)
+	}
+	return o.w.Claim(ctx, n)
+}
+
+// post sends bytes that fit into the stream.
+func (e *pipeEnd) post(ctx context.Context, b []byte) error {
+	o := &e.out
+	if err := o.enter(ctx); err != nil {
+		return err
+	}
+	defer o.baton.give()
+	rec, err := o.claim(ctx, len(b))
+	if err == nil {
+		o.w.Commit(copy(rec, b))
+	}
+	return err
+}
+
+// ship sends a parcel, which is closed then. Once it belongs to the record, the pipe
+// keeps it, and not this process: while the message waits, and until its receiver
+// has let go of the record.
+func (e *pipeEnd) ship(ctx context.Context, parcel *shipment) error {
+	defer parcel.Close()
+	o := &e.out
+	if err := o.enter(ctx); err != nil {
+		return err
+	}
+	defer o.baton.give()
+	rec, err := o.claim(ctx, shm.RefSize)
+	if err != nil {
+		return err
+	}
+	parcel.Enclose(e.pipe, o.w.Stamp()|uint64(1-e.side))
+	ref, _ := parcel.Ref().AppendBinary(rec[:0])
+	o.w.CommitTagged(len(ref), noteParcel)
+	return nil
+}
+
+// carries reports an error if one of the handles is an end of this very pipe: nobody
+// could receive it.
+func (e *pipeEnd) carries(handles []wire.Handle) error {
+	for _, h := range handles {
+		if c, ok := h.(interface{ pipeRef() shm.Ref }); ok && c.pipeRef() == e.pipe.Ref() {
+			return errOwnPipe
+		}
+	}
+	return nil
+}
+
+var errOwnPipe = errors.New("an end of a pipe cannot travel through the pipe itself")
+
+// enter takes the baton to receive. With atOnce it does not wait: ErrEmpty.
+func (i *inlet) enter(ctx context.Context) error {
+	if ctx != atOnce {
+		return i.baton.take(ctx)
+	}
+	ok, err := i.baton.tryNow()
+	if err == nil && !ok {
+		err = ErrEmpty
+	}
+	return err
+}
+
+// take takes the next record. With atOnce it does not wait.
+func (i *inlet) take(ctx context.Context) (*ipc.StreamReader, []byte, error) {
+	r := i.r.Load()
+	if ctx == atOnce {
+		b, err := r.TryTake()
+		return r, b, err
+	}
+	b, err := r.Take(ctx)
+	return r, b, err
+}
+
+// source is what makes the end something to wait for.
+func (e *pipeEnd) source() (*ipc.StreamReader, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch r := e.in.r.Load(); {
+	case e.in.mem == nil:
+		return nil, ErrOneWay
+	case e.state != endHere:
+		return nil, e.gone()
+	default:
+		return r, nil
+	}
+}
+
+// String tells the fill and the state.
+func (e *pipeEnd) String() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	state := map[endState]string{endAway: "sent away", endHere: "open", endClosed: "closed"}[e.state]
+	return fmt.Sprintf("end %d of a pipe, %s", e.side, state)
+}

@@ -92,6 +92,9 @@ func (c *Conn[T]) TrySend(v T) error {
 
 func (c *Conn[T]) sendError(err error) error {
 	err = c.view.why(err, c.view.out.mem)
+	if err == ErrPeerDied {
+		lose(c.view.out.mem, c.view.in.mem)
+	}
 	runtime.KeepAlive(c)
 	if err == io.ErrClosedPipe || err == ErrFull {
 		return err
@@ -241,6 +244,9 @@ func (c *Conn[T]) recv(ctx context.Context) (v T, err error) {
 
 func (c *Conn[T]) recvError(err error) error {
 	err = c.view.why(err, c.view.in.mem)
+	if err == ErrPeerDied {
+		lose(c.view.out.mem, c.view.in.mem)
+	}
 	if err == io.EOF || err == ErrEmpty {
 		return err
 	}

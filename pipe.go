@@ -243,12 +243,18 @@ func loseEnd(a *shm.Arena, typ uint32, kept []shm.Ref, payload []byte) {
 		return // the peer's end is gone as well
 	}
 	defer o.Close()
-	if m.out != nil {
-		_ = ipc.LoseWriter(m.out)
+	lose(m.in, m.out)
+	o.CollectEnclosed()
+}
+
+// lose says that nobody has the end any more that receives from in and sends to out;
+// each may be nil. Whoever gets ErrPeerDied from Recv gets it from Send, too.
+func lose(in, out []byte) {
+	if in != nil {
+		_ = ipc.LoseReader(in)
 	}
-	if m.in != nil {
-		_ = ipc.LoseReader(m.in)
-		o.CollectEnclosed()
+	if out != nil {
+		_ = ipc.LoseWriter(out)
 	}
 }
 

@@ -88,8 +88,17 @@ func (e *end) announce() uint32 {
 	return rung
 }
 
-// dead reports whether the peer's process is dead.
-func (e *end) dead() bool { return ownerDead(e.d, shm.Incarnation(e.peer.owner.Load())) }
+// lost reports whether nobody has the other end any more, and it was not closed.
+// Once it was so, it stays so, even if somebody would take the end from the dead.
+func (e *end) lost() bool {
+	if e.peer.closed.Load() == endOpen && ownerDead(e.d, shm.Incarnation(e.peer.owner.Load())) {
+		lose(e.peer, e.mine)
+	}
+	return e.peer.closed.Load() == endLost
+}
+
+// shut reports whether this end is not usable any more.
+func (e *end) shut() bool { return e.gone.Load() || e.mine.closed.Load() != endOpen }
 
 // Interrupt ends all waiting at this end for good: who waits, and who would wait
 // later, gets ErrClosed. The peer is not told: Close or HandOver comes next. It may
@@ -140,8 +149,10 @@ func LoseReader(mem []byte) error {
 }
 
 func lose(end, peer *streamEnd) {
-	end.closed.CompareAndSwap(endOpen, endLost)
-	peer.ring()
+	if end.closed.CompareAndSwap(endOpen, endLost) {
+		peer.ring()
+		end.ring() // whoever took it from the dead just now
+	}
 }
 
 // StreamPending reports whether the record of that Stamp is still to be read: it

@@ -107,7 +107,7 @@ func (r *StreamReader) TryTake() ([]byte, error) {
 
 // look finds out whether there is a record after all.
 func (r *StreamReader) look() error {
-	if r.gone.Load() {
+	if r.shut() {
 		return ErrClosed
 	}
 	tail := r.m.tail.Load() // observes Commit
@@ -127,11 +127,11 @@ func (r *StreamReader) look() error {
 
 // ending is what follows the last record.
 func (r *StreamReader) ending() error {
-	switch closed := r.peer.closed.Load(); {
-	case closed == endClosed:
+	switch {
+	case r.peer.closed.Load() == endClosed:
 		r.m.edges.written.acquire()
 		return io.EOF
-	case closed != endOpen, r.dead():
+	case r.lost():
 		return ErrPeerDied
 	}
 	return ErrEmpty
@@ -184,7 +184,7 @@ func (r *StreamReader) Close() error {
 // reason why there will be none. As all of what makes a StreamReader a Source it may
 // be called while others use the end.
 func (r *StreamReader) Ready() bool {
-	return r.gate.closed.Load() || r.m.tail.Load() != r.m.head.Load() || r.ending() != ErrEmpty
+	return r.gate.closed.Load() || r.shut() || r.m.tail.Load() != r.m.head.Load() || r.ending() != ErrEmpty
 }
 
 // Enter keeps Close and HandOver waiting until Leave.

@@ -63,7 +63,7 @@ func (w *StreamWriter) MaxRecord() int { return w.most }
 // which that does not explain.
 func (w *StreamWriter) Put(ctx context.Context, msg []byte) error {
 	end := w.tail + recordSize(len(msg))
-	if int64(w.stop-end) < 0 || len(msg) > w.most || w.ended() {
+	if int64(w.stop-end) < 0 || len(msg) > w.most || w.ended() || ctx.Err() != nil {
 		return w.putSlow(ctx, msg)
 	}
 	rec := w.m.records[w.tail&w.m.mask:]
@@ -155,7 +155,7 @@ func (w *StreamWriter) TryClaim(n int) ([]byte, error) {
 // look finds out whether there is room after all.
 func (w *StreamWriter) look(begin, size uint64, n int) error {
 	switch {
-	case w.gone.Load():
+	case w.shut():
 		return ErrClosed
 	case uint(n) > uint(w.most):
 		return fmt.Errorf("ipc: a record of %d bytes in a stream for %d: %w", n, w.most, shm.ErrTooLarge)
@@ -174,7 +174,7 @@ func (w *StreamWriter) look(begin, size uint64, n int) error {
 	switch {
 	case int64(w.limit-begin) >= int64(size):
 		return nil
-	case w.dead():
+	case w.lost():
 		return ErrPeerDied
 	}
 	return ErrFull

@@ -112,7 +112,7 @@ func (r *race) add(s *result.Side, c contestant, ctx context.Context, job side.J
 	}
 	s.Samples = append(s.Samples, sample)
 	switch {
-	case errors.As(err, new(missing)):
+	case errors.As(err, new(side.Missing)):
 		s.Missing = err.Error()
 	case err != nil:
 		s.Failed = err.Error()
@@ -142,7 +142,7 @@ func once(ctx context.Context, c contestant, job side.Job) (*side.Sample, error)
 func attempt(ctx context.Context, c contestant, job side.Job) (*side.Sample, error) {
 	cmd, err := c.Command(job)
 	if err != nil {
-		return nil, missing(err.Error())
+		return nil, side.Missing(err.Error())
 	}
 	sample, err := measureSide(ctx, cmd, patience+10*job.Budget)
 	if err == nil && sample.Count == 0 && !sample.Never {

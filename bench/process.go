@@ -29,11 +29,6 @@ func buryOrphans() {
 	}
 }
 
-// missing is why a side cannot do a job here.
-type missing string
-
-func (m missing) Error() string { return string(m) }
-
 // measureSide runs a side's process and reads its sample. When it returns, that
 // process and all that it had started are gone, however it went.
 func measureSide(ctx context.Context, cmd *exec.Cmd, patience time.Duration) (*side.Sample, error) {
@@ -68,7 +63,7 @@ func awaitEnd(pid int) {
 func readSample(err error, stdout []byte, stderr string) (*side.Sample, error) {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == side.ExitMissing {
-		return nil, missing(complaint(stderr))
+		return nil, side.Missing(complaint(stderr))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, complaint(stderr))

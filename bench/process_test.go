@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/bench/internal/side"
 )
 
 // shell is a side that is written in shell.
@@ -37,7 +39,7 @@ func TestASideThatFails(t *testing.T) {
 
 func TestASideThatCannotSaysWhy(t *testing.T) {
 	_, err := measureSide(t.Context(), shell("echo it is not Tuesday >&2; exit 3"), hangs)
-	assert.Equal(t, missing("it is not Tuesday"), err)
+	assert.Equal(t, side.Missing("it is not Tuesday"), err)
 }
 
 func TestASideThatHangsIsEndedWithAllItStarted(t *testing.T) {

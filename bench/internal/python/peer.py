@@ -269,6 +269,7 @@ def call(job):
 def map_tasks(job):
     with multiprocessing.Pool(job["workers"], die_with_parent) as pool:
         n = 200
+        pool.map(double, range(n), chunksize=1)
         while True:
             begin = now()
             pool.map(double, range(n), chunksize=1)

@@ -74,6 +74,18 @@ func (b *baton) take(ctx context.Context) error {
 	}
 }
 
+// takeOr is take, but if ctx is atOnce it does not wait: then the error is busy.
+func (b *baton) takeOr(ctx context.Context, busy error) error {
+	if ctx != atOnce {
+		return b.take(ctx)
+	}
+	ok, err := b.tryNow()
+	if err == nil && !ok {
+		err = busy
+	}
+	return err
+}
+
 // give gives the baton back.
 func (b *baton) give() { b.end(batonFree) }
 

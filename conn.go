@@ -52,6 +52,7 @@ type Conn[T any] struct {
 type connView[T any] struct {
 	*pipeEnd
 	codec *wire.Codec[T]
+	raw   bool // codec.AnyBytes
 }
 
 // Send sends v, and waits for room until ctx ends. If it returns nil, the message is
@@ -63,17 +64,11 @@ func (c *Conn[T]) Send(ctx context.Context, v T) error {
 	if !c.usable() {
 		return c.unusable()
 	}
-	out := &c.view.out
-	if n := c.view.codec.Fixed(); n >= 0 && n <= out.most && out.baton.try() {
-		err := out.w.Put(ctx, shm.Bytes(&v))
-		out.baton.give()
-		if err == nil {
-			runtime.KeepAlive(c)
-			return nil
-		}
-		return c.sendError(err)
+	if w := c.view.out.w.Load(); w != nil && w.Push(shm.Bytes(&v)) {
+		runtime.KeepAlive(c)
+		return nil
 	}
-	if err := c.send(ctx, v); err != nil {
+	if err := c.send(ctx, &v); err != nil {
 		return c.sendError(err)
 	}
 	return nil
@@ -84,7 +79,7 @@ func (c *Conn[T]) TrySend(v T) error {
 	if !c.usable() {
 		return c.unusable()
 	}
-	if err := c.send(atOnce, v); err != nil {
+	if err := c.send(atOnce, &v); err != nil {
 		return c.sendError(err)
 	}
 	return nil
@@ -104,38 +99,39 @@ func (c *Conn[T]) sendError(err error) error {
 
 // send encodes v before it takes the baton, save where that is a mere copy. With atOnce it
 // does not wait.
-func (c *Conn[T]) send(ctx context.Context, v T) error {
+func (c *Conn[T]) send(ctx context.Context, v *T) error {
 	codec, e := c.view.codec, c.view.pipeEnd
 	defer runtime.KeepAlive(c)
-	switch n := codec.Length(&v); {
+	switch n := codec.Length(v); {
 	case e.out.mem == nil:
 		return ErrOneWay
 	case n < 0:
-		return c.sendEncoded(ctx, v)
+		return c.sendEncoded(ctx, *v)
 	case uint64(n) > e.limit:
 		return tooLarge(n, e.limit)
 	case n > e.out.most:
-		return c.sendLarge(ctx, v, n)
+		return c.sendLarge(ctx, *v, n)
 	default:
 		return c.sendHere(ctx, v, n)
 	}
 }
 
 // sendHere encodes v into its record; it takes n bytes there.
-func (c *Conn[T]) sendHere(ctx context.Context, v T, n int) error {
+func (c *Conn[T]) sendHere(ctx context.Context, v *T, n int) error {
 	out := &c.view.out
-	if err := out.enter(ctx); err != nil {
-		return err
-	}
-	defer out.baton.give()
-	rec, err := out.claim(ctx, n)
+	w, err := out.enter(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := c.view.codec.Append(rec[:0], v); err != nil {
+	defer out.leave(w)
+	rec, err := room(ctx, w, n)
+	if err != nil {
+		return err
+	}
+	if _, err := c.view.codec.Append(rec[:0], *v); err != nil {
 		return err // the next claim takes the place of this one
 	}
-	out.w.Commit(n)
+	w.Commit(n)
 	return nil
 }
 
@@ -194,7 +190,11 @@ func (c *Conn[T]) Recv(ctx context.Context) (v T, err error) {
 	if !c.usable() {
 		return v, c.unusable()
 	}
-	v, err = c.recv(ctx)
+	if r := c.view.in.r.Load(); r != nil && c.view.raw && r.Pull(shm.Bytes(&v)) {
+		runtime.KeepAlive(c)
+		return v, nil
+	}
+	err = c.recv(ctx, &v)
 	runtime.KeepAlive(c)
 	return v, err
 }
@@ -204,42 +204,40 @@ func (c *Conn[T]) TryRecv() (v T, err error) {
 	if !c.usable() {
 		return v, c.unusable()
 	}
-	v, err = c.recv(atOnce)
+	err = c.recv(atOnce, &v)
 	runtime.KeepAlive(c)
 	return v, err
 }
 
-// recv does not wait if ctx is atOnce.
-func (c *Conn[T]) recv(ctx context.Context) (v T, err error) {
+// recv sets *v to the next message. With atOnce it does not wait.
+func (c *Conn[T]) recv(ctx context.Context, v *T) error {
 	in := &c.view.in
-	if !in.baton.try() {
-		if err := in.enter(ctx); err != nil {
-			return v, c.recvError(err)
-		}
-	}
-	r, b, err := in.take(ctx)
+	r, err := in.enter(ctx)
 	if err != nil {
-		in.baton.give()
-		return v, c.recvError(err)
+		return c.recvError(err)
 	}
-	if r.Tag() == noteHere {
-		v, err = c.view.codec.Decode(b)
+	b, err := next(ctx, r)
+	switch {
+	case err != nil:
+		in.leave(r)
+	case r.Tag() == noteHere:
+		*v, err = c.view.codec.Decode(b)
 		r.Release()
-		in.baton.give()
-	} else {
+		in.leave(r)
+	default:
 		// Whoever dies before Release did not receive it, and nobody else can.
 		parcel, body, openErr := openParcel(c.obj.Arena(), b)
 		r.Release()
-		in.baton.give()
+		in.leave(r)
 		if err = openErr; err == nil {
-			v, err = c.view.codec.Decode(body)
+			*v, err = c.view.codec.Decode(body)
 			parcel.Close()
 		}
 	}
 	if err != nil {
-		return v, c.recvError(err)
+		return c.recvError(err)
 	}
-	return v, nil
+	return nil
 }
 
 func (c *Conn[T]) recvError(err error) error {
@@ -262,11 +260,12 @@ func (c *Conn[T]) Poll(ctx context.Context) error {
 	}
 	defer runtime.KeepAlive(c)
 	in := &c.view.in
-	if err := in.enter(ctx); err != nil {
+	r, err := in.enter(ctx)
+	if err != nil {
 		return c.recvError(err)
 	}
-	_, _, err := in.take(ctx) // and not released: the next one gets it again
-	in.baton.give()
+	_, err = next(ctx, r) // and not released: the next one gets it again
+	in.leave(r)
 	if errors.Is(err, ErrClosed) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return c.recvError(err)
 	}

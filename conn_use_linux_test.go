@@ -101,7 +101,7 @@ func TestAFullPipeMakesSendWait(t *testing.T) {
 			break
 		}
 	}
-	require.Equal(t, 256/32, n, "each message takes 16 bytes more, rounded up")
+	require.Equal(t, 256/16, n, "each message takes 8 bytes, rounded up to 16")
 	short, cancel := context.WithTimeout(ctx, time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, a.Send(short, -1), context.DeadlineExceeded)

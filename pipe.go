@@ -22,12 +22,13 @@ type pipeOptions struct {
 	capacity int
 	limit    int
 	oneWay   bool
+	fixed    int // length of all messages, or -1
 }
 
 // WithPipeCapacity sets how many bytes of messages lie in each direction of the
-// pipe, before a Send has to wait; a power of two is made of it. A message takes 16
-// bytes more than it has, rounded up to 16. One of more than nearly half the
-// capacity takes a block of shared memory of its own.
+// pipe, before a Send has to wait; a power of two is made of it. A plain message takes
+// its length, rounded up to 16 bytes; others take 16 bytes more. One of more than
+// nearly half the capacity takes a block of shared memory of its own.
 func WithPipeCapacity(bytes int) PipeOption {
 	return func(o *pipeOptions) { o.capacity = bytes }
 }
@@ -52,7 +53,7 @@ func NewPipe[T any](opts ...PipeOption) (*Conn[T], *Conn[T], error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("mp: NewPipe: %w", err)
 	}
-	o := pipeOptions{capacity: DefaultPipeCapacity}
+	o := pipeOptions{capacity: DefaultPipeCapacity, fixed: codec.Fixed()}
 	for _, set := range opts {
 		set(&o)
 	}
@@ -140,7 +141,7 @@ func newPipe(typ uint32, opt pipeOptions) (*shm.Object, error) {
 		return nil, err
 	}
 	for i := range streams {
-		if err := ipc.InitStream(o.Bytes()[pipeHead+i*stream:], opt.capacity); err != nil {
+		if err := opt.initStream(o.Bytes()[pipeHead+i*stream:]); err != nil {
 			o.Close()
 			return nil, fmt.Errorf("mp: NewPipe: %w", err)
 		}
@@ -152,6 +153,15 @@ func newPipe(typ uint32, opt pipeOptions) (*shm.Object, error) {
 	}
 	h.magic.Store(pipeMagic)
 	return o, nil
+}
+
+// initStream makes a stream in mem: one for records of the messages' length, if they
+// have one that fits.
+func (o pipeOptions) initStream(mem []byte) error {
+	if o.fixed >= 0 && o.fixed <= ipc.MaxRecord(o.capacity) {
+		return ipc.InitFixedStream(mem, o.capacity, o.fixed)
+	}
+	return ipc.InitStream(mem, o.capacity)
 }
 
 // pipeStride is the distance of two streams of so many bytes.
@@ -304,5 +314,5 @@ func (d conns[T]) open(o *shm.Object) (*connView[T], error) {
 		return nil, err
 	}
 	side := *shm.At[uint32](payload, 0)
-	return &connView[T]{pipeEnd: newPipeEnd(pipe, side, m), codec: codec}, nil
+	return &connView[T]{pipeEnd: newPipeEnd(pipe, side, m), codec: codec, raw: codec.AnyBytes()}, nil
 }

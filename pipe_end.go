@@ -29,16 +29,16 @@ type pipeEnd struct {
 	state endState
 }
 
-// An outlet is the sending direction. Its baton guards w.
+// An outlet is the sending direction. Its baton guards the use of w, but for Push.
 type outlet struct {
 	baton baton
-	w     *ipc.StreamWriter
+	w     atomic.Pointer[ipc.StreamWriter]
 	mem   []byte // nil if the pipe goes the other way
 	most  int    // bytes of a message in the stream
 }
 
-// An inlet is the receiving direction. Its baton guards the use of r, but for what
-// makes r a Source.
+// An inlet is the receiving direction. Its baton guards the use of r, but for Pull
+// and what makes r a Source.
 type inlet struct {
 	baton baton
 	r     atomic.Pointer[ipc.StreamReader]
@@ -83,10 +83,12 @@ func (e *pipeEnd) claim() error {
 		}
 		return err
 	}
-	if e.out.w = w; w != nil {
+	e.out.w.Store(w)
+	e.in.r.Store(r)
+	if w != nil {
 		e.out.baton.open()
 	}
-	if e.in.r.Store(r); r != nil {
+	if r != nil {
 		e.in.baton.open()
 	}
 	e.state = endHere
@@ -114,8 +116,8 @@ func (e *pipeEnd) leave() error {
 		return e.gone()
 	}
 	e.stop()
-	if e.out.w != nil {
-		e.out.w.HandOver()
+	if w := e.out.w.Load(); w != nil {
+		w.HandOver()
 	}
 	if r := e.in.r.Load(); r != nil {
 		r.HandOver()
@@ -132,8 +134,8 @@ func (e *pipeEnd) close() error {
 		return e.gone()
 	}
 	e.stop()
-	if e.out.w != nil {
-		_ = e.out.w.Close()
+	if w := e.out.w.Load(); w != nil {
+		_ = w.Close()
 	}
 	if r := e.in.r.Load(); r != nil {
 		_ = r.Close()
@@ -145,13 +147,15 @@ func (e *pipeEnd) close() error {
 
 // stop makes everybody leave both directions. mu is held.
 func (e *pipeEnd) stop() {
-	if e.out.w != nil {
-		e.out.w.Interrupt()
+	if w := e.out.w.Load(); w != nil {
+		w.Interrupt()
 		e.out.baton.shut()
+		w.Withdraw()
 	}
 	if r := e.in.r.Load(); r != nil {
 		r.Interrupt()
 		e.in.baton.shut()
+		r.Withdraw()
 	}
 }
 
@@ -159,19 +163,20 @@ func (e *pipeEnd) stop() {
 func (e *pipeEnd) closeSend() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch {
+	switch w := e.out.w.Load(); {
 	case e.out.mem == nil:
 		return ErrOneWay
 	case e.state != endHere:
 		return e.gone()
-	case e.out.w == nil:
+	case w == nil:
 		return ErrClosed
+	default:
+		w.Interrupt()
+		e.out.baton.shut()
+		w.Withdraw()
+		e.out.w.Store(nil)
+		return w.Close()
 	}
-	e.out.w.Interrupt()
-	e.out.baton.shut()
-	_ = e.out.w.Close()
-	e.out.w = nil
-	return nil
 }
 
 // Close closes this process's view; the end too, if it is still here.
@@ -212,36 +217,41 @@ const (
 // atOnce is no context: an operation that gets it does not wait.
 var atOnce context.Context
 
-// enter takes the baton to send. With atOnce it does not wait: ErrFull.
-func (o *outlet) enter(ctx context.Context) error {
-	if ctx != atOnce {
-		return o.baton.take(ctx)
+// enter takes the baton to send, and the favour from whoever has it. With atOnce it does
+// not wait: ErrFull.
+func (o *outlet) enter(ctx context.Context) (*ipc.StreamWriter, error) {
+	if err := o.baton.takeOr(ctx, ErrFull); err != nil {
+		return nil, err
 	}
-	ok, err := o.baton.tryNow()
-	if err == nil && !ok {
-		err = ErrFull
-	}
-	return err
+	w := o.w.Load()
+	w.Withdraw()
+	return w, nil
 }
 
-// claim claims room in the stream. With atOnce it does not wait.
-func (o *outlet) claim(ctx context.Context, n int) ([]byte, error) {
+// leave gives the baton back, and perhaps the favour to the calling goroutine.
+func (o *outlet) leave(w *ipc.StreamWriter) {
+	w.Grant()
+	o.baton.give()
+}
+
+// room claims room in the stream. With atOnce it does not wait.
+func room(ctx context.Context, w *ipc.StreamWriter, n int) ([]byte, error) {
 	if ctx == atOnce {
-		return o.w.TryClaim(n)
+		return w.TryClaim(n)
 	}
-	return o.w.Claim(ctx, n)
+	return w.Claim(ctx, n)
 }
 
 // post sends bytes that fit into the stream.
 func (e *pipeEnd) post(ctx context.Context, b []byte) error {
-	o := &e.out
-	if err := o.enter(ctx); err != nil {
+	w, err := e.out.enter(ctx)
+	if err != nil {
 		return err
 	}
-	defer o.baton.give()
-	rec, err := o.claim(ctx, len(b))
+	defer e.out.leave(w)
+	rec, err := room(ctx, w, len(b))
 	if err == nil {
-		o.w.Commit(copy(rec, b))
+		w.Commit(copy(rec, b))
 	}
 	return err
 }
@@ -251,18 +261,18 @@ func (e *pipeEnd) post(ctx context.Context, b []byte) error {
 // has let go of the record.
 func (e *pipeEnd) ship(ctx context.Context, parcel *shipment) error {
 	defer parcel.Close()
-	o := &e.out
-	if err := o.enter(ctx); err != nil {
-		return err
-	}
-	defer o.baton.give()
-	rec, err := o.claim(ctx, shm.RefSize)
+	w, err := e.out.enter(ctx)
 	if err != nil {
 		return err
 	}
-	parcel.Enclose(e.pipe, o.w.Stamp()|uint64(1-e.side))
+	defer e.out.leave(w)
+	rec, err := room(ctx, w, shm.RefSize)
+	if err != nil {
+		return err
+	}
+	parcel.Enclose(e.pipe, w.Stamp()|uint64(1-e.side))
 	ref, _ := parcel.Ref().AppendBinary(rec[:0])
-	o.w.CommitTagged(len(ref), noteParcel)
+	w.CommitTagged(len(ref), noteParcel)
 	return nil
 }
 
@@ -279,27 +289,29 @@ func (e *pipeEnd) carries(handles []wire.Handle) error {
 
 var errOwnPipe = errors.New("an end of a pipe cannot travel through the pipe itself")
 
-// enter takes the baton to receive. With atOnce it does not wait: ErrEmpty.
-func (i *inlet) enter(ctx context.Context) error {
-	if ctx != atOnce {
-		return i.baton.take(ctx)
+// enter takes the baton to receive, and the favour from whoever has it. With atOnce it
+// does not wait: ErrEmpty.
+func (i *inlet) enter(ctx context.Context) (*ipc.StreamReader, error) {
+	if err := i.baton.takeOr(ctx, ErrEmpty); err != nil {
+		return nil, err
 	}
-	ok, err := i.baton.tryNow()
-	if err == nil && !ok {
-		err = ErrEmpty
-	}
-	return err
+	r := i.r.Load()
+	r.Withdraw()
+	return r, nil
 }
 
-// take takes the next record. With atOnce it does not wait.
-func (i *inlet) take(ctx context.Context) (*ipc.StreamReader, []byte, error) {
-	r := i.r.Load()
+// leave gives the baton back, and perhaps the favour to the calling goroutine.
+func (i *inlet) leave(r *ipc.StreamReader) {
+	r.Grant()
+	i.baton.give()
+}
+
+// next takes the next record. With atOnce it does not wait.
+func next(ctx context.Context, r *ipc.StreamReader) ([]byte, error) {
 	if ctx == atOnce {
-		b, err := r.TryTake()
-		return r, b, err
+		return r.TryTake()
 	}
-	b, err := r.Take(ctx)
-	return r, b, err
+	return r.Take(ctx)
 }
 
 // source is what makes the end something to wait for.

@@ -40,6 +40,7 @@ var ErrEndTaken = errors.New("another process has this end")
 //
 //	  0  magic     4  stored last
 //	  4  capacity  4  bytes of the records' memory, a power of two
+//	  8  fixed     4  0, or 1 more than the length that all records have
 //	128  tail      8  bytes ever written; stored by the writer
 //	256  head      8  bytes ever read; stored by the reader
 //	384  writer   20  the writer's streamEnd
@@ -57,6 +58,10 @@ var ErrEndTaken = errors.New("another process has this end")
 //
 // It lies in one piece: if it does not fit before the end of the memory, the rest
 // is skipped.
+//
+// Where all records have the same length they have no headers, and no tags; what is
+// skipped is known without. So 64 bytes take one line, which is what the machine
+// moves from one process to the other.
 //
 // # Invariants
 //
@@ -113,6 +118,9 @@ type streamMemory struct {
 	writer, reader *streamEnd
 	records        []byte
 	mask           uint64
+	fixed          int    // length of all records, or -1
+	stride         uint64 // what each takes, if fixed
+	header         uint64 // bytes before a message
 	edges          *streamEdges
 }
 
@@ -171,10 +179,12 @@ const (
 type streamGeometry struct {
 	magic    atomic.Uint32
 	capacity uint32
+	fixed    uint32
 }
 
 // StreamSize is the memory of a Stream of capacity bytes; a power of two is made
-// of that. Each record takes 16 bytes more than it has, rounded up to 16.
+// of that. Each record takes 16 bytes more than it has, rounded up to 16; without
+// the 16 if all have the same length.
 func StreamSize(capacity int) (int, error) {
 	if capacity < 1 {
 		return 0, fmt.Errorf("ipc: a stream of %d bytes: the capacity must be at least 1", capacity)
@@ -194,10 +204,19 @@ func MaxRecord(capacity int) int { return int(streamCapacity(capacity)/2 - recor
 
 // InitStream makes an empty stream in mem, which must begin at a multiple of 64
 // and have at least StreamSize bytes.
-func InitStream(mem []byte, capacity int) error { return initStream(mem, capacity, 0) }
+func InitStream(mem []byte, capacity int) error { return initStream(mem, capacity, -1, 0) }
+
+// InitFixedStream is InitStream for records that are all of length bytes, at most
+// MaxRecord.
+func InitFixedStream(mem []byte, capacity, length int) error {
+	if length < 0 || length > MaxRecord(capacity) {
+		return fmt.Errorf("ipc: records of %d bytes in a stream of %d: %w", length, capacity, shm.ErrTooLarge)
+	}
+	return initStream(mem, capacity, length, 0)
+}
 
 // initStream begins at a later position, for tests.
-func initStream(mem []byte, capacity int, pos uint64) error {
+func initStream(mem []byte, capacity, fixed int, pos uint64) error {
 	size, err := StreamSize(capacity)
 	if err != nil {
 		return err
@@ -207,8 +226,8 @@ func initStream(mem []byte, capacity int, pos uint64) error {
 	}
 	clear(mem[:streamHeader])
 	g := shm.At[streamGeometry](mem, 0)
-	g.capacity = streamCapacity(capacity)
-	m := viewStream(mem, g.capacity)
+	g.capacity, g.fixed = streamCapacity(capacity), uint32(fixed+1)
+	m := viewStream(mem, g.capacity, fixed)
 	m.tail.Store(pos)
 	m.head.Store(pos)
 	g.magic.Store(streamMagic)
@@ -221,31 +240,46 @@ func openStream(mem []byte) (streamMemory, error) {
 		return streamMemory{}, fmt.Errorf("ipc: a stream in %d bytes of memory: %w", len(mem), shm.ErrDamaged)
 	}
 	g := shm.At[streamGeometry](mem, 0)
-	magic, capacity := g.magic.Load(), g.capacity
+	magic, capacity, fixed := g.magic.Load(), g.capacity, int64(g.fixed)-1
 	fits := capacity >= minStream && bits.OnesCount32(capacity) == 1 &&
-		uint64(capacity) <= uint64(len(mem)-streamHeader)
+		uint64(capacity) <= uint64(len(mem)-streamHeader) && fixed <= int64(MaxRecord(int(capacity)))
 	if magic != streamMagic || !fits {
-		return streamMemory{}, fmt.Errorf("ipc: no stream here: magic %#x, %d bytes in %d: %w",
-			magic, capacity, len(mem), shm.ErrDamaged)
+		return streamMemory{}, fmt.Errorf("ipc: no stream here: magic %#x, %d bytes in %d, records of %d: %w",
+			magic, capacity, len(mem), fixed, shm.ErrDamaged)
 	}
-	return viewStream(mem, capacity), nil
+	return viewStream(mem, capacity, int(fixed)), nil
 }
 
-func viewStream(mem []byte, capacity uint32) streamMemory {
-	return streamMemory{
+func viewStream(mem []byte, capacity uint32, fixed int) streamMemory {
+	m := streamMemory{
 		tail:    shm.At[atomic.Uint64](mem, 128),
 		head:    shm.At[atomic.Uint64](mem, 256),
 		writer:  shm.At[streamEnd](mem, 384),
 		reader:  shm.At[streamEnd](mem, 512),
 		records: mem[streamHeader : streamHeader+int(capacity) : streamHeader+int(capacity)],
 		mask:    uint64(capacity) - 1,
+		fixed:   fixed,
 		edges:   findEdges(mem),
 	}
+	if fixed < 0 {
+		m.header = recordHeader
+	} else {
+		m.stride = max(recordSize(fixed)-recordHeader, recordAlign)
+	}
+	return m
 }
 
-// recordSize is what a record of n bytes takes.
+// recordSize is what a record of n bytes takes with its header.
 func recordSize(n int) uint64 {
 	return recordHeader + (uint64(n)+recordAlign-1)&^(recordAlign-1)
+}
+
+// size is what a record of n bytes takes.
+func (m *streamMemory) size(n int) uint64 {
+	if m.fixed >= 0 {
+		return m.stride
+	}
+	return recordSize(n)
 }
 
 // putHeader stores a header as one word, which the compiler would not do with a

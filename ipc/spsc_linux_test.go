@@ -89,7 +89,7 @@ func TestStreamWriterKilledAmidTraffic(t *testing.T) {
 		size, err := StreamSize(1000)
 		require.NoError(t, err)
 		s := newStage(t, size)
-		require.NoError(t, initStream(s.props, 1000, -uint64(16*i)))
+		require.NoError(t, initStream(s.props, 1000, -1, -uint64(16*i)))
 		r := s.streamReader(0)
 		w := s.play(t, "streamput", anIncarnation(1, 1), 0, 8+i*3)
 		s.raise(t, w)

@@ -14,12 +14,13 @@ import (
 // it; only Close may come while another waits. It must not be copied.
 type StreamReader struct {
 	end
-	m    streamMemory
-	head uint64 // as in shared memory
-	tail uint64 // last seen
-	size uint64 // of the taken record, 0 if there is none
-	last uint64 // of the record before
-	tag  uint8  // of the taken record
+	favour favour
+	m      streamMemory
+	head   uint64 // as in shared memory, unless the favour is granted
+	tail   uint64 // last seen
+	size   uint64 // of the taken record, 0 if there is none
+	last   uint64 // of the record before
+	tag    uint8  // of the taken record
 }
 
 // OpenReader makes the process the reader of the stream in mem. The error is
@@ -89,6 +90,9 @@ func (r *StreamReader) TryTake() ([]byte, error) {
 			}
 		}
 		at := r.head & r.m.mask
+		if r.m.fixed >= 0 {
+			return r.takeFixed(at)
+		}
 		n, kind := getHeader(r.m.records[at:])
 		most := min(r.tail-r.head, uint64(len(r.m.records))-at) // ≥ 16, as all are multiples of 16
 		switch {
@@ -103,6 +107,22 @@ func (r *StreamReader) TryTake() ([]byte, error) {
 		}
 		r.head += recordSize(int(n))
 	}
+}
+
+// takeFixed is TryTake for records without headers. There is something at at, after
+// what is skipped.
+func (r *StreamReader) takeFixed(at uint64) ([]byte, error) {
+	size := r.m.stride
+	if left := uint64(len(r.m.records)) - at; left < size {
+		size += left
+		at = 0
+	}
+	if r.tail-r.head < size {
+		return nil, damagedStream(r.tail, r.head)
+	}
+	r.tag, r.size = 0, size
+	end := at + uint64(r.m.fixed)
+	return r.m.records[at:end:end], nil
 }
 
 // look finds out whether there is a record after all.
@@ -200,3 +220,17 @@ func (r *StreamReader) Announce(words []sys.Futex) []sys.Futex {
 
 // Leave has nothing to pass on.
 func (r *StreamReader) Leave() { r.gate.leave() }
+
+// Grant and Withdraw are those of a StreamWriter, for Pull.
+func (r *StreamReader) Grant() {
+	if r.reached && r.m.fixed >= 0 && r.m.fixed <= mostQuick {
+		r.favour.grant(r.head)
+	}
+}
+
+// Withdraw is described at StreamWriter.Grant.
+func (r *StreamReader) Withdraw() {
+	if head, was := r.favour.withdraw(r.m.head, r.m.stride); was {
+		r.head = head
+	}
+}

@@ -19,7 +19,7 @@ func streamOf(t testing.TB, capacity int, pos uint64) []byte {
 	size, err := StreamSize(capacity)
 	require.NoError(t, err)
 	mem := alignTo(make([]byte, size+cellAlign), cellAlign)[:size]
-	require.NoError(t, initStream(mem, capacity, pos))
+	require.NoError(t, initStream(mem, capacity, -1, pos))
 	return mem
 }
 

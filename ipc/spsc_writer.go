@@ -16,11 +16,12 @@ import (
 // happens to the writer's process.
 type StreamWriter struct {
 	end
-	m     streamMemory
-	tail  uint64 // as in shared memory
-	limit uint64 // the head last seen + capacity: how far tail may go
-	stop  uint64 // limit, or where the memory ends: how far it may go in one piece
-	most  int    // MaxRecord
+	favour favour
+	m      streamMemory
+	tail   uint64 // as in shared memory, unless the favour is granted
+	limit  uint64 // the head last seen + capacity: how far tail may go
+	stop   uint64 // limit, or where the memory ends: how far it may go in one piece
+	most   int    // MaxRecord
 
 	claimed uint64 // tail when Claim gave room, which ends when tail moves
 	begin   uint64 // of the claimed record: tail, or where the memory begins again
@@ -63,7 +64,7 @@ func (w *StreamWriter) MaxRecord() int { return w.most }
 // which that does not explain.
 func (w *StreamWriter) Put(ctx context.Context, msg []byte) error {
 	end := w.tail + recordSize(len(msg))
-	if int64(w.stop-end) < 0 || len(msg) > w.most || w.ended() || ctx.Err() != nil {
+	if int64(w.stop-end) < 0 || len(msg) > w.most || w.m.fixed >= 0 || w.ended() {
 		return w.putSlow(ctx, msg)
 	}
 	rec := w.m.records[w.tail&w.m.mask:]
@@ -136,20 +137,25 @@ func (w *StreamWriter) Claim(ctx context.Context, n int) ([]byte, error) {
 
 // TryClaim is Claim, but returns ErrFull where Claim would wait.
 func (w *StreamWriter) TryClaim(n int) ([]byte, error) {
-	size := recordSize(n)
+	size := w.m.size(n)
 	begin := w.tail
 	if left := uint64(len(w.m.records)) - begin&w.m.mask; size > left {
 		begin += left // the record begins where the memory does
 	}
-	if int64(w.limit-begin) < int64(size) || uint(n) > uint(w.most) || w.ended() {
+	if int64(w.limit-begin) < int64(size) || !w.fits(n) || w.ended() {
 		if err := w.look(begin, size, n); err != nil {
 			return nil, err
 		}
 	}
 	w.claimed, w.begin, w.room = w.tail, begin, n
 	w.stop = begin + min(uint64(len(w.m.records))-begin&w.m.mask, w.limit-begin)
-	at := begin&w.m.mask + recordHeader
+	at := begin&w.m.mask + w.m.header
 	return w.m.records[at : at+uint64(n) : at+uint64(n)], nil
+}
+
+// fits reports whether n bytes make a record.
+func (w *StreamWriter) fits(n int) bool {
+	return uint(n) <= uint(w.most) && (w.m.fixed < 0 || w.m.fixed == n)
 }
 
 // look finds out whether there is room after all.
@@ -157,8 +163,8 @@ func (w *StreamWriter) look(begin, size uint64, n int) error {
 	switch {
 	case w.shut():
 		return ErrClosed
-	case uint(n) > uint(w.most):
-		return fmt.Errorf("ipc: a record of %d bytes in a stream for %d: %w", n, w.most, shm.ErrTooLarge)
+	case !w.fits(n):
+		return fmt.Errorf("ipc: a record of %d bytes in a stream for %d: %w", n, max(w.most, w.m.fixed), shm.ErrTooLarge)
 	case w.peer.closed.Load() == endLost:
 		return ErrPeerDied
 	case w.peer.closed.Load() != endOpen:
@@ -193,18 +199,22 @@ func (w *StreamWriter) CommitTagged(n int, tag uint8) {
 	if n < 0 || n > w.room || w.claimed != w.tail {
 		panic("ipc: Commit of more bytes than were claimed")
 	}
-	if w.begin != w.tail {
-		putHeader(w.m.records[w.tail&w.m.mask:], kindSkip, int(w.begin-w.tail-recordHeader))
+	if w.m.fixed < 0 {
+		if w.begin != w.tail {
+			putHeader(w.m.records[w.tail&w.m.mask:], kindSkip, int(w.begin-w.tail-recordHeader))
+		}
+		putHeader(w.m.records[w.begin&w.m.mask:], uint64(tag)<<tagShift, n)
+	} else if n != w.m.fixed || tag != 0 {
+		panic("ipc: Commit of a record that is not like all others")
 	}
-	putHeader(w.m.records[w.begin&w.m.mask:], uint64(tag)<<tagShift, n)
-	w.tail = w.begin + recordSize(n)
+	w.tail = w.begin + w.m.size(n)
 	w.room = -1
 	w.m.edges.written.release()
 	w.publish(w.m.tail, w.tail) // passes ownership of the record to Take
 }
 
 func (w *StreamWriter) claimSlow(ctx context.Context, n int) (b []byte, err error) {
-	if w.lull.pass(w.tail, recordSize(n)) {
+	if w.lull.pass(w.tail, w.m.size(n)) {
 		if b, err = w.TryClaim(n); err != ErrFull {
 			return b, err
 		}
@@ -229,4 +239,20 @@ func (w *StreamWriter) claimSlow(ctx context.Context, n int) (b []byte, err erro
 func (w *StreamWriter) Close() error {
 	w.close(&w.m.edges.written)
 	return nil
+}
+
+// Grant and Withdraw are for those whose goroutines use a StreamWriter one at a time,
+// under a lock of their own: Withdraw comes first, and then no goroutine is in Push.
+// Grant comes last, and the calling goroutine may Push later without the lock.
+func (w *StreamWriter) Grant() {
+	if w.reached && w.m.fixed >= 0 && w.m.fixed <= mostQuick {
+		w.favour.grant(w.tail)
+	}
+}
+
+// Withdraw is described at Grant.
+func (w *StreamWriter) Withdraw() {
+	if tail, was := w.favour.withdraw(w.m.tail, w.m.stride); was {
+		w.tail = tail
+	}
 }

@@ -84,6 +84,10 @@ func (c *Codec[T]) Fixed() int {
 	return -1
 }
 
+// AnyBytes reports whether the memory of a T is how it is encoded, and any bytes of
+// that length are a T.
+func (c *Codec[T]) AnyBytes() bool { return c.form == formPlain && c.bools == nil }
+
 // Length is how many bytes Append appends for *v, or -1 if only that can tell.
 func (c *Codec[T]) Length(v *T) int {
 	switch c.form {

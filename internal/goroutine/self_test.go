@@ -1,0 +1,48 @@
+package goroutine_test
+
+import (
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/internal/goroutine"
+)
+
+func TestSelfTellsGoroutinesApart(t *testing.T) {
+	if goroutine.Self() == 0 {
+		t.Skip("not known on " + runtime.GOARCH)
+	}
+	const n = 100
+	var mu sync.Mutex
+	seen := map[uintptr]bool{goroutine.Self(): true}
+	var all, there sync.WaitGroup
+	there.Add(n)
+	for range n {
+		all.Go(func() {
+			me := goroutine.Self()
+			mu.Lock()
+			seen[me] = true
+			mu.Unlock()
+			there.Done()
+			there.Wait() // they all live at a time
+			grow(100)
+			runtime.GC()
+			if goroutine.Self() != me {
+				t.Error("it changed when the stack moved, or the thread")
+			}
+		})
+	}
+	all.Wait()
+	require.Len(t, seen, n+1)
+}
+
+func grow(n int) byte {
+	var b [1024]byte
+	b[n] = byte(n)
+	if n > 0 {
+		return grow(n-1) + b[n]
+	}
+	return b[0]
+}

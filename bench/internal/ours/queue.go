@@ -10,12 +10,9 @@ import (
 	"github.com/mpgo/mp/bench/internal/side"
 )
 
-// message is a message of 64 bytes that needs no encoding. Others are slices.
-type message [64]byte
-
 var (
-	fixedQueue = newQueueWork[message]("message", func(int) message { return message{7} }, func(m message) { gauge.Read(m[:]) })
-	bytesQueue = newQueueWork[[]byte]("bytes", func(n int) []byte { return make([]byte, n) }, func(m []byte) { gauge.Read(m) })
+	fixedQueue = newQueueWork("message", fixedMessage, readFixed)
+	bytesQueue = newQueueWork("bytes", bytesMessage, readBytes)
 )
 
 func measureQueue(job side.Job) (side.Sample, error) {

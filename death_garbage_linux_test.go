@@ -50,7 +50,11 @@ func TestNothingIsTakenFromAProcessWithAGarbledLifeWord(t *testing.T) {
 				c.next = o.awaited(t, c.s, c.owner)
 				scenes = append(scenes, c)
 			}
-			for _, lie := range []uint32{0, died, 0xffffffff, 0x0badcafe} {
+			lies := []uint32{0x0badcafe}
+			if how == "goes on" {
+				lies = []uint32{0, died, 0xffffffff}
+			}
+			for _, lie := range lies {
 				for _, c := range scenes {
 					w := slotWord(words, c.owner.inc.Slot(), lifeWord)
 					w.Store(lie)

@@ -36,14 +36,13 @@ func TestDeathsOnAPoorKernel(t *testing.T) {
 		"TestADeadPartyBreaksTheBarrier", "TestADeadOwnersLockStaysSoUntilItIsRepaired", "TestOneOfManyRepairs",
 		"TestARecovererWhoIsKilledLeavesTheRecoveryToTheNext", "TestTwoDeathsAtATime", "TestWhoBuriesTheDeadMayDieToo",
 		"TestNobodyNoticesTheDeathOfAWaiter", "TestAWakeUpIsNotLostWithTheOneItWentTo",
-		"TestWhatAKilledWaiterDidNotTakeIsThereForTheNext", "TestAStoppedWaiterHoldsNobodyUp",
-		"TestAWakerKilledRightAfterItsStoreIsNotMissed", "TestAPartnerKilledInTheMiddleOfAGame",
-		"TestAKilledParentWasTheOwner", "TestTheOwnerWasAChildOfTheKilled",
+		"TestAStoppedWaiterHoldsNobodyUp", "TestAWakerKilledRightAfterItsStoreIsNotMissed",
+		"TestAPartnerKilledInTheMiddleOfAGame", "TestAKilledParentWasTheOwner",
 		"TestSiblingsLearnOfADeathWithoutTheirParent", "TestDistantRelativesLearnOfADeath", "TestAddWaitsForNobody",
 	}, "|")+")$")
 	cmd.Env = append(os.Environ(), poorKernel+"=1", "GORACE=atexit_sleep_ms=0")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	require.Equal(t, 20, strings.Count("\n"+string(out), "\n--- PASS"), "%s", out)
+	require.Equal(t, 18, strings.Count("\n"+string(out), "\n--- PASS"), "%s", out)
 	t.Logf("%s", out[strings.LastIndex(string(out), "\n--- PASS"):])
 }

@@ -29,9 +29,8 @@ func (l *poolLedger) attend() {
 // leave ends it, without need.
 func (l *poolLedger) leave() {
 	l.attending--
-	if l.unread() && !l.armed {
-		l.armed = true
-		l.watchdog.Reset(watchEvery)
+	if l.unread() {
+		l.arm(watchEvery)
 	}
 	l.mu.Unlock()
 }
@@ -59,11 +58,21 @@ func (l *poolLedger) settled() {
 // the clerk each time would cost more than all the rest.
 const watchEvery = 100 * time.Microsecond
 
+// arm makes the watchdog look after that time, or before.
+func (l *poolLedger) arm(d time.Duration) {
+	if !l.armed {
+		l.armed = true
+		l.watchdog.Reset(d)
+	}
+}
+
 // check is what the watchdog does.
 func (l *poolLedger) check() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.armed = false
+	l.collect()
+	l.balance(now(), 0)
 	l.settled()
 }
 

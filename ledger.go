@@ -266,8 +266,8 @@ func (l *poolLedger) pick() *worker {
 		if !w.open() {
 			continue
 		}
-		if best == nil || w.burden() < best.burden() {
-			if best = w; w.burden() == 0 {
+		if best == nil || w.burden() < best.burden() || best.suspected() {
+			if best = w; w.burden() == 0 && !w.suspected() {
 				l.turn = (l.turn + i + 1) % len(l.workers)
 				break
 			}
@@ -291,9 +291,14 @@ func (l *poolLedger) collect() int {
 	return n
 }
 
-// stalled is how long a worker must have answered nothing before others take over
-// what it has not begun.
-const stalled = 5 * time.Microsecond
+// How long a worker must have answered nothing before others take over what it has not
+// begun.
+const (
+	stalled = 5 * time.Microsecond // if it is at work on something
+	overdue = time.Millisecond     // if it has begun nothing: to wake up takes its time
+
+	suspected = 100 * time.Millisecond // a worker that was late gets nothing if others can
+)
 
 // balance gives to workers that have nothing to do what others have not begun and
 // will not soon: those that have answered nothing for that long. mu is held.
@@ -304,20 +309,34 @@ func (l *poolLedger) balance(now, since time.Duration) {
 	for l.backlog.length() == 0 && slices.ContainsFunc(l.workers, (*worker).idle) {
 		w, most := (*worker)(nil), uint32(0)
 		for _, v := range l.workers {
-			if v.load > 1 || v.load == 1 && !v.up {
-				if v.quietFor(now) >= since && v.unbegun() > most {
-					w, most = v, v.unbegun()
-				}
+			if n := l.spareable(v, now, since); n > most {
+				w, most = v, n
 			}
 		}
 		if w == nil {
 			return
 		}
-		l.takeBack(w, most/2)
-		if l.dispatch(); l.backlog.length() > 0 {
-			return
+		if most == uint32(w.load) && w.up {
+			w.suspect = now + suspected
 		}
+		l.takeBack(w, most/2)
+		l.dispatch()
 	}
+}
+
+// spareable is how many elements of a worker others may take a part of. If that has
+// to be asked again, the watchdog will.
+func (l *poolLedger) spareable(w *worker, now, since time.Duration) uint32 {
+	quiet := w.quietFor(now)
+	if w.load == 0 || quiet < since {
+		return 0
+	}
+	n := w.unbegun()
+	if n == uint32(w.load) && w.up && quiet < overdue {
+		l.arm(overdue)
+		return 0
+	}
+	return n
 }
 
 // takeBack puts what the worker has not begun to the front of the backlog, except the

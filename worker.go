@@ -37,10 +37,11 @@ type worker struct {
 	spared    bool // for want of work
 	broken    error
 
-	useful bool          // it has begun a task
-	since  time.Duration // when it last answered, or got something to do
-	given  int           // elements it ever got
-	quota  int           // how many it may get; 0 for any number
+	suspect time.Duration // until when; it did not begin what it had
+	useful  bool          // it has begun a task
+	since   time.Duration // when it last answered, or got something to do
+	given   int           // elements it ever got
+	quota   int           // how many it may get; 0 for any number
 
 	interrupted uint32 // number of the element that it was told to end, if asked
 	asked       bool
@@ -93,8 +94,12 @@ func (w *worker) burden() int {
 	return w.load + 1
 }
 
+// suspected reports whether the worker was late to begin what it had, a moment ago: it
+// may be stopped.
+func (w *worker) suspected() bool { return w.suspect != 0 && now() < w.suspect }
+
 // idle reports whether the worker could begin a task at once.
-func (w *worker) idle() bool { return w.load == 0 && w.up && w.open() }
+func (w *worker) idle() bool { return w.load == 0 && w.up && w.open() && !w.suspected() }
 
 // give writes t into the worker's stream, if there is room.
 func (w *worker) give(t *task) bool {
@@ -144,7 +149,7 @@ func (w *worker) collect() (n int) {
 		n++
 	}
 	if n > 0 {
-		w.full = false
+		w.full, w.suspect = false, 0
 		w.since = now()
 		if w.load > 0 {
 			w.arm(w.ledger.timeout)

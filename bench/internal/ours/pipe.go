@@ -1,14 +1,222 @@
 package ours
 
-import "github.com/mpgo/mp/bench/internal/side"
+import (
+	"context"
+	"errors"
+	"io"
 
-func roundTrip(side.Job) (side.Sample, error) { return side.Sample{}, errNoPipe }
+	"github.com/mpgo/mp"
+	"github.com/mpgo/mp/bench/internal/gauge"
+	"github.com/mpgo/mp/bench/internal/side"
+)
 
-func oneWay(job side.Job) (side.Sample, error) {
-	if job.Loan {
-		return loans(job)
+var (
+	fixedPipe = newPipeWork("message", fixedMessage, readFixed)
+	bytesPipe = newPipeWork("bytes", bytesMessage, readBytes)
+)
+
+func roundTrip(job side.Job) (side.Sample, error) {
+	if job.Size == len(message{}) {
+		return fixedPipe.roundTrip(job)
 	}
-	return side.Sample{}, errNoPipe
+	return bytesPipe.roundTrip(job)
 }
 
-const errNoPipe = side.Missing("mp has no pipe yet")
+func oneWay(job side.Job) (side.Sample, error) {
+	switch {
+	case job.Loan:
+		return loans(job)
+	case job.Size == len(message{}):
+		return fixedPipe.oneWay(job)
+	}
+	return bytesPipe.oneWay(job)
+}
+
+// A pipeWork moves messages of a type through a pipe.
+type pipeWork[T any] struct {
+	sample func(size int) T
+	read   func(T)
+	ping   *mp.Func[pipePost[T], side.Sample]
+	echo   *mp.Func[pipePost[T], gauge.Tally]
+	write  *mp.Func[pipePost[T], gauge.Tally]
+	count  *mp.Func[pipePost[T], gauge.Tally]
+}
+
+// A pipePost is what the process at one end is told.
+type pipePost[T any] struct {
+	Post post
+	End  *mp.Conn[T]
+}
+
+func newPipeWork[T any](name string, sample func(int) T, read func(T)) *pipeWork[T] {
+	w := &pipeWork[T]{sample: sample, read: read}
+	w.ping = mp.Register("ping "+name, w.pinger)
+	w.echo = mp.Register("echo "+name, w.echoer)
+	w.write = mp.Register("write "+name, w.writer)
+	w.count = mp.Register("count "+name, w.counter)
+	return w
+}
+
+// open makes a pipe with a process at each end.
+func (w *pipeWork[T]) open(job side.Job, options ...mp.PipeOption) (near, far pipePost[T], err error) {
+	start, err := newStart(2)
+	if err != nil {
+		return near, far, err
+	}
+	a, b, err := mp.NewPipe[T](options...)
+	return pipePost[T]{post{job, 0, start}, a}, pipePost[T]{post{job, 1, start}, b}, err
+}
+
+func (w *pipeWork[T]) roundTrip(job side.Job) (side.Sample, error) {
+	ctx := context.Background()
+	near, far, err := w.open(job)
+	if err != nil {
+		return side.Sample{}, err
+	}
+	if _, err := w.echo.Start(ctx, far); err != nil {
+		return side.Sample{}, err
+	}
+	go func() { _ = near.Post.Start.give(ctx, job.Budget) }()
+	return w.ping.Run(ctx, near)
+}
+
+// pinger sends a message and receives it again.
+func (w *pipeWork[T]) pinger(ctx context.Context, p pipePost[T]) (side.Sample, error) {
+	if _, err := p.Post.take(ctx); err != nil {
+		return side.Sample{}, err
+	}
+	defer p.End.Close()
+	call := blocking[T]{ctx, p.End}.exchange
+	if p.Post.Job.Awake {
+		call = awake[T]{p.End}.exchange
+	}
+	message := w.sample(p.Post.Job.Size)
+	return gauge.Latency(gauge.Func(func() error { return call(message) }), p.Post.Job.Budget)
+}
+
+// echoer sends back what it receives.
+func (w *pipeWork[T]) echoer(ctx context.Context, p pipePost[T]) (gauge.Tally, error) {
+	if _, err := p.Post.take(ctx); err != nil {
+		return gauge.Tally{}, err
+	}
+	answer := blocking[T]{ctx, p.End}.answer
+	if p.Post.Job.Awake {
+		answer = awake[T]{p.End}.answer
+	}
+	for {
+		if err := answer(); errors.Is(err, io.EOF) {
+			return gauge.Tally{}, nil
+		} else if err != nil {
+			return gauge.Tally{}, err
+		}
+	}
+}
+
+// blocking is an end that is used by calls that wait.
+type blocking[T any] struct {
+	ctx context.Context
+	end *mp.Conn[T]
+}
+
+func (b blocking[T]) exchange(message T) error {
+	if err := b.end.Send(b.ctx, message); err != nil {
+		return err
+	}
+	_, err := b.end.Recv(b.ctx)
+	return err
+}
+
+func (b blocking[T]) answer() error {
+	message, err := b.end.Recv(b.ctx)
+	if err != nil {
+		return err
+	}
+	return b.end.Send(b.ctx, message)
+}
+
+// awake is an end that is used by calls that do not wait, again and again.
+type awake[T any] struct{ end *mp.Conn[T] }
+
+func (a awake[T]) exchange(message T) error {
+	if err := a.send(message); err != nil {
+		return err
+	}
+	_, err := a.receive()
+	return err
+}
+
+func (a awake[T]) answer() error {
+	message, err := a.receive()
+	if err != nil {
+		return err
+	}
+	return a.send(message)
+}
+
+func (a awake[T]) send(message T) error {
+	for {
+		if err := a.end.TrySend(message); err != mp.ErrFull {
+			return err
+		}
+	}
+}
+
+func (a awake[T]) receive() (T, error) {
+	for {
+		if message, err := a.end.TryRecv(); err != mp.ErrEmpty {
+			return message, err
+		}
+	}
+}
+
+func (w *pipeWork[T]) oneWay(job side.Job) (side.Sample, error) {
+	ctx := context.Background()
+	capacity := job.Capacity * (job.Size + recordHeader)
+	reader, writer, err := w.open(job, mp.OneWay(), mp.WithPipeCapacity(max(capacity, leastCapacity)))
+	if err != nil {
+		return side.Sample{}, err
+	}
+	if _, err := w.write.Start(ctx, writer); err != nil {
+		return side.Sample{}, err
+	}
+	go func() { _ = reader.Post.Start.give(ctx, job.Budget) }()
+	tally, err := w.count.Run(ctx, reader)
+	if err != nil {
+		return side.Sample{}, err
+	}
+	return tally.Throughput()
+}
+
+const (
+	recordHeader  = 16 // bytes that a message takes beside its own
+	leastCapacity = 1 << 16
+)
+
+// writer writes until nobody reads any more.
+func (w *pipeWork[T]) writer(ctx context.Context, p pipePost[T]) (gauge.Tally, error) {
+	if _, err := p.Post.take(ctx); err != nil {
+		return gauge.Tally{}, err
+	}
+	for message := w.sample(p.Post.Job.Size); ; {
+		if err := p.End.Send(ctx, message); err != nil {
+			return gauge.Tally{}, nil // the reader has closed, or is gone
+		}
+	}
+}
+
+// counter reads as long as there is to be measured.
+func (w *pipeWork[T]) counter(ctx context.Context, p pipePost[T]) (gauge.Tally, error) {
+	m, err := p.Post.meter(ctx)
+	if err != nil {
+		return gauge.Tally{}, err
+	}
+	defer p.End.Close()
+	for m.Tick(1) {
+		message, err := p.End.Recv(ctx)
+		if err != nil {
+			return gauge.Tally{}, err
+		}
+		w.read(message)
+	}
+	return m.Tally(), nil
+}

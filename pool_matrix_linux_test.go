@@ -25,7 +25,7 @@ type fault struct {
 	want func(error) bool            // for those that it survives
 }
 
-var faults = []fault{
+var poolFaults = []fault{
 	{name: "error", act: func() error { return errors.New("trapped") }, want: func(err error) bool {
 		return errors.As(err, new(*RemoteError)) && strings.Contains(err.Error(), "trapped")
 	}},
@@ -73,7 +73,7 @@ func outOfMemory() error {
 }
 
 func act(name string) error {
-	for _, f := range faults {
+	for _, f := range poolFaults {
 		if f.name == name {
 			return f.act()
 		}
@@ -199,7 +199,7 @@ func TestThePoolSurvivesEveryFaultAtEveryMoment(t *testing.T) {
 		fmt.Fprintf(&table, " | %-28s", c.name)
 	}
 	fmt.Fprintf(&table, " | %-28s | %-28s\n", "initializer", "before it is ready")
-	for _, f := range faults {
+	for _, f := range poolFaults {
 		fmt.Fprintf(&table, "%-8s", f.name)
 		for _, c := range columns {
 			fmt.Fprintf(&table, " | %-28s", matrixCell(t, f, c))

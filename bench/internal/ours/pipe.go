@@ -184,7 +184,7 @@ func (w *pipeWork[T]) oneWay(job side.Job) (side.Sample, error) {
 	if err != nil {
 		return side.Sample{}, err
 	}
-	return tally.Throughput()
+	return tally.Throughput(), nil
 }
 
 const (

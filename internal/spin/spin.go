@@ -9,7 +9,8 @@ import (
 )
 
 // Worthwhile reports whether another CPU can be at work while this one spins.
-// With a single one, spinning only keeps the other process from running.
+// With a single one, spinning only keeps the other process from running. A process
+// that is bound to one CPU spins as well: the others may be bound to others.
 func Worthwhile() bool { return severalCPUs() }
 
-var severalCPUs = sync.OnceValue(func() bool { return sys.NumCPU() > 1 })
+var severalCPUs = sync.OnceValue(func() bool { return sys.PeerCPUs() > 1 })

@@ -91,6 +91,21 @@ func (c cgroups) cpus() (float64, bool) {
 	return least, !math.IsInf(least, 1)
 }
 
+// cpuset is the number of CPUs that the groups allow; false if none says so.
+func (c cgroups) cpuset() (int, bool) {
+	for _, set := range []struct{ controller, file string }{
+		{"", "cpuset.cpus.effective"}, {"cpuset", "cpuset.effective_cpus"},
+	} {
+		for _, dir := range c.dirs(set.controller) {
+			text, err := os.ReadFile(path.Join(dir, set.file))
+			if n, ok := cpuList(string(text)); err == nil && ok {
+				return n, true // the innermost that says so allows no more than those above
+			}
+		}
+	}
+	return 0, false
+}
+
 // quotaV2 reads "max 100000" or "150000 100000": microseconds in a period of so many.
 func quotaV2(dir string) float64 {
 	text, err := os.ReadFile(path.Join(dir, "cpu.max"))

@@ -11,14 +11,17 @@ import (
 )
 
 // tree makes a folder with files in it.
-func tree(t *testing.T, files map[string]string) cgroups {
+func tree(t *testing.T, files map[string]string) cgroups { return findCgroups(plant(t, files)) }
+
+// plant makes a file system's root with some files.
+func plant(t *testing.T, files map[string]string) string {
 	dir := t.TempDir()
 	for name, text := range files {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	}
-	return findCgroups(dir)
+	return dir
 }
 
 func TestCgroupMemory(t *testing.T) {
@@ -106,6 +109,27 @@ func TestCgroupCPUs(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestPeerCPUs(t *testing.T) {
+	const online = "sys/devices/system/cpu/online"
+	tests := map[string]struct {
+		files map[string]string
+		want  int
+	}{
+		"the machine's":   {map[string]string{online: "0-3\n"}, 4},
+		"with gaps":       {map[string]string{online: "0,2-3,8-11\n"}, 7},
+		"a version 2 set": {map[string]string{online: "0-7\n", "proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/cpuset.cpus.effective": "1\n"}, 1},
+		"a version 1 set": {map[string]string{online: "0-7\n", "proc/self/cgroup": "3:cpuset:/a\n", "sys/fs/cgroup/cpuset/a/cpuset.effective_cpus": "0-1\n"}, 2},
+		"a quota":         {map[string]string{online: "0-7\n", "proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/cpu.max": "100000 100000\n"}, 1},
+		"an empty set":    {map[string]string{online: "0-1\n", "proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/cpuset.cpus.effective": "\n"}, 2},
+		"garbage":         {map[string]string{online: "3-1\n"}, NumCPU()},
+		"nothing":         {nil, NumCPU()},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) { require.Equal(t, test.want, peerCPUs(plant(t, test.files))) })
+	}
+	require.LessOrEqual(t, NumCPU(), PeerCPUs())
 }
 
 func TestThisMachine(t *testing.T) {

@@ -3,6 +3,7 @@ package sys
 import (
 	"math"
 	"os"
+	"path"
 	"runtime"
 	"strconv"
 	"strings"
@@ -22,6 +23,45 @@ func NumCPU() int {
 		n = min(n, int(math.Ceil(quota)))
 	}
 	return max(1, n)
+}
+
+// PeerCPUs is the number of CPUs on which processes like this one run at a time: those
+// of the machine that its control groups allow, or as many as they give it time for,
+// whichever is less; but not only those that this process is bound to, for the others
+// may be bound to others. At least 1.
+func PeerCPUs() int { return peerCPUs("/") }
+
+// peerCPUs looks below root, which is "/" but in tests.
+func peerCPUs(root string) int {
+	groups := findCgroups(root)
+	n, ok := groups.cpuset()
+	if online, err := os.ReadFile(path.Join(root, "sys/devices/system/cpu/online")); err == nil && !ok {
+		n, ok = cpuList(string(online))
+	}
+	if !ok {
+		n = NumCPU()
+	}
+	if quota, ok := groups.cpus(); ok {
+		n = min(n, int(math.Ceil(quota)))
+	}
+	return max(1, n)
+}
+
+// cpuList counts the CPUs of a list such as "0-3,8".
+func cpuList(list string) (n int, ok bool) {
+	for span := range strings.SplitSeq(strings.TrimSpace(list), ",") {
+		from, to, isSpan := strings.Cut(span, "-")
+		first, err := strconv.Atoi(from)
+		last := first
+		if isSpan && err == nil {
+			last, err = strconv.Atoi(to)
+		}
+		if err != nil || last < first {
+			return 0, false
+		}
+		n += last - first + 1
+	}
+	return n, true
 }
 
 // MemAvailable is how many bytes can be had without swapping and without being

@@ -51,6 +51,9 @@ func CloseOnExec(fd int) {}
 // MemAvailable is how many bytes can be had; false if unknown.
 func MemAvailable() (int64, bool) { return 0, false }
 
+// PeerCPUs is the number of CPUs that other processes may use at the same time.
+func PeerCPUs() int { return runtime.NumCPU() }
+
 // NumCPU is the number of CPUs this process may use.
 func NumCPU() int { return runtime.NumCPU() }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"sync"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -16,7 +17,6 @@ const maxLevels = math.MaxUint16
 // of plain elements.
 type cborCodec struct {
 	root *node
-	dec  cbor.DecMode
 }
 
 func newCBORCodec(t reflect.Type) (*cborCodec, error) {
@@ -24,15 +24,11 @@ func newCBORCodec(t reflect.Type) (*cborCodec, error) {
 	if err != nil {
 		return nil, err
 	}
-	dec, err := decoderFor(root)
-	if err != nil {
-		return nil, err
-	}
-	return &cborCodec{root: root, dec: dec}, nil
+	return &cborCodec{root: root}, nil
 }
 
 // encoder keeps all that a value is.
-var encoder = func() cbor.UserBufferEncMode {
+var encoder = sync.OnceValue(func() cbor.UserBufferEncMode {
 	m, err := cbor.EncOptions{
 		ShortestFloat: cbor.ShortestFloatNone,
 		NaNConvert:    cbor.NaNConvertNone,
@@ -44,21 +40,46 @@ var encoder = func() cbor.UserBufferEncMode {
 		panic(err) // the options are constant
 	}
 	return m
-}()
+})
 
-// decoderFor accepts what the encoder makes of the type, however long, and as
-// little else as can be: no deeper nesting and no tags where the type has none.
-func decoderFor(n *node) (cbor.DecMode, error) {
-	tags := cbor.TagsForbidden
-	if n.tags {
-		tags = cbor.TagsAllowed
+// A strictness is what a decoder accepts: what the encoder makes of a type, however
+// long, and as little else as can be: no deeper nesting and no tags where the type
+// has none.
+type strictness struct {
+	levels int
+	tags   cbor.TagsMode
+}
+
+func strictnessOf(n *node) strictness {
+	s := strictness{levels: min(max(n.levels, 4), maxLevels)} // 4 is the least the library takes
+	if s.tags = cbor.TagsForbidden; n.tags {
+		s.tags = cbor.TagsAllowed
 	}
+	return s
+}
+
+// decoders holds the decoders that were needed, by strictness: to make one takes a
+// tenth of a millisecond, and programs register functions before they do anything.
+var decoders sync.Map // strictness → cbor.DecMode
+
+func (s strictness) decoder() (cbor.DecMode, error) {
+	if found, ok := decoders.Load(s); ok {
+		return found.(cbor.DecMode), nil
+	}
+	d, err := s.newDecoder()
+	if err == nil {
+		decoders.Store(s, d)
+	}
+	return d, err
+}
+
+func (s strictness) newDecoder() (cbor.DecMode, error) {
 	return cbor.DecOptions{
-		MaxNestedLevels:   min(max(n.levels, 4), maxLevels), // 4 is the least the library takes
+		MaxNestedLevels:   s.levels,
 		MaxArrayElements:  math.MaxInt32,
 		MaxMapPairs:       math.MaxInt32,
 		IndefLength:       cbor.IndefLengthForbidden,
-		TagsMd:            tags,
+		TagsMd:            s.tags,
 		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
 		UTF8:              cbor.UTF8DecodeInvalid, // Go strings may hold any bytes
 		FieldNameMatching: cbor.FieldNameMatchingCaseSensitive,
@@ -74,7 +95,7 @@ func (c *cborCodec) append(dst []byte, p any) ([]byte, error) {
 		}
 	}
 	buf := bytes.NewBuffer(dst)
-	if err := encoder.MarshalToBuffer(p, buf); err != nil {
+	if err := encoder().MarshalToBuffer(p, buf); err != nil {
 		return dst, fmt.Errorf("wire: a %v: %w", c.root.typ, err)
 	}
 	return buf.Bytes(), nil
@@ -88,7 +109,11 @@ func (c *cborCodec) decode(src []byte, p any) (err error) {
 			err = malformed(c.root.typ, "decoding panicked: %v", r)
 		}
 	}()
-	if err := c.dec.Unmarshal(src, p); err != nil {
+	dec, err := strictnessOf(c.root).decoder()
+	if err != nil {
+		return fmt.Errorf("wire: a %v: %w", c.root.typ, err)
+	}
+	if err := dec.Unmarshal(src, p); err != nil {
 		return fmt.Errorf("wire: %w: a %v: %w", ErrMalformed, c.root.typ, err)
 	}
 	return nil

@@ -164,16 +164,19 @@ func circumstance(oom bool, crash string) string {
 	return crashLine(crash)
 }
 
-// crashLine is the line of a crash's text that says what it was: the panic, or,
-// of a fatal error of the runtime, the function that found it.
+// crashLine is the line of a crash's text that says what it was.
 func crashLine(crash string) string {
+	first := ""
 	for line := range strings.Lines(crash) {
 		line = strings.TrimSpace(line)
-		if line != "" && !strings.HasPrefix(line, "goroutine ") {
-			return ": " + line
+		if strings.HasPrefix(line, "fatal error: ") {
+			return ": " + line // what comes before are the runtime's reasons
+		}
+		if first == "" && line != "" && !strings.HasPrefix(line, "goroutine ") {
+			first = ": " + line
 		}
 	}
-	return ""
+	return first
 }
 
 // A PanicError is a panic of a registered function in another process.

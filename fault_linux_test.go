@@ -39,7 +39,7 @@ var faults = map[string]func() error{
 		for range 2 {
 			go func() {
 				for {
-					m[1]++
+					m[1] = 1
 				}
 			}()
 		}
@@ -179,9 +179,9 @@ var faultExits = map[string]struct {
 	"goexit":         {code: 1},
 	"exit 3":         {code: 3, message: "exited with code 3"},
 	"exit 0":         {code: 0, message: "exited with code 0"},
-	"map race":       {code: 2, crash: "maps.fatal", message: "maps.fatal"},
-	"stack overflow": {code: 2, crash: "runtime.newstack", message: "exited with code 2"},
-	"bad address":    {code: 2, crash: "[signal SIGSEGV: segmentation violation", message: "SIGSEGV"},
+	"map race":       {code: 2, crash: "fatal error: concurrent map ", message: "fatal error: concurrent map "},
+	"stack overflow": {code: 2, crash: "fatal error: stack overflow", message: "stack overflow"},
+	"bad address":    {code: 2, crash: "[signal SIGSEGV: segmentation violation", message: "fatal error: fault"},
 	"SIGSEGV":        {code: 2, crash: "SIGSEGV: segmentation violation", message: "SIGSEGV"},
 	"SIGKILL":        {code: -9, signal: syscall.SIGKILL, message: "killed by signal 9 (killed)"},
 	"SIGTERM":        {code: -15, signal: syscall.SIGTERM, message: "killed by signal 15 (terminated)"},
@@ -230,6 +230,23 @@ func firstLine(err error) string {
 	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
+}
+
+// noisy prints by the same means as the Go runtime, and crashes.
+var noisy = Register("test.noisy", func(_ context.Context, n int) (int, error) {
+	for i := range n {
+		println("noise", i)
+	}
+	return 0, faults["map race"]()
+})
+
+func TestACrashsTextBeginsWithWhatItWas(t *testing.T) {
+	for _, n := range []int{0, 1, 1000} {
+		_, err := noisy.Run(t.Context(), n, WithStdio(nil, nil, devNull(t)))
+		var exit *ExitError
+		require.ErrorAs(t, err, &exit)
+		require.Regexp(t, `^fatal error: concurrent map `, exit.Crash)
+	}
 }
 
 // devNull swallows the text of crashes that are meant to happen.

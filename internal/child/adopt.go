@@ -44,6 +44,7 @@ func Adopt() (self Self, ok bool) {
 	}
 	crash := os.NewFile(crashFD, "crash")
 	_ = debug.SetCrashOutput(crash, debug.CrashOptions{}) // keeps a duplicate
+	sys.KeepLastWords()
 	_ = crash.Close()
 	_ = sys.SetNonblock(lifeFD) // so that waiting for the parent costs no thread
 	return Self{

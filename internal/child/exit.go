@@ -39,28 +39,38 @@ const crashLimit = 16 << 10
 func (p *Process) crashText() string {
 	text := make([]byte, crashLimit)
 	n, _ := p.crash.ReadAt(text, 0)
-	return string(text[:n])
+	return fromCrash(string(text[:n]))
 }
 
-// allocators are the functions of Go's runtime that end the program when the system
-// gives it no memory (throws of "out of memory" and "cannot allocate memory"). The
-// text does not say so: the runtime prints the message before it counts itself as
-// crashing.
-var allocators = []string{
-	"runtime.sysMapOS(", "runtime.sysUsedOS(", "runtime.(*mheap).sysAlloc(", "runtime.(*pageAlloc).grow(",
-	"runtime.(*mcache).refill(", "runtime.(*mcache).allocLarge(", "runtime.persistentalloc1(", "runtime.stackpoolalloc(",
-	"runtime.recordspan(", "runtime.newArenaMayUnlock(", "runtime.getempty(", "runtime.stkbucket(",
+// beginnings are those of the lines with which the Go runtime begins to tell of a
+// crash.
+var beginnings = []string{
+	"fatal error: ", "panic: ", "runtime: ", "unexpected fault address ", "SIG", "[signal ", "goroutine ",
 }
 
-// ranOut reports whether a crash is that of a Go program that got no memory.
-func ranOut(crash string) bool {
-	_, below, thrown := strings.Cut(crash, "\nruntime.throw(")
-	if !thrown {
-		return false
+// fromCrash leaves out what the program had printed by itself before it crashed; see
+// sys.KeepLastWords.
+func fromCrash(text string) string {
+	at := 0
+	for line := range strings.Lines(text) {
+		if slices.ContainsFunc(beginnings, func(b string) bool { return strings.HasPrefix(line, b) }) {
+			return text[at:]
+		}
+		at += len(line)
 	}
-	for line := range strings.Lines(below) {
-		if strings.HasPrefix(line, "runtime.") { // the one that called it
-			return slices.ContainsFunc(allocators, func(f string) bool { return strings.HasPrefix(line, f) })
+	return text
+}
+
+// ranOut reports whether a crash is that of a Go program that got no memory: in the
+// words of Go's runtime, above the first goroutine.
+func ranOut(crash string) bool {
+	for line := range strings.Lines(crash) {
+		switch {
+		case strings.HasPrefix(line, "goroutine "):
+			return false
+		case !strings.HasPrefix(line, "fatal error: "):
+		case strings.Contains(line, "out of memory"), strings.Contains(line, "cannot allocate memory"):
+			return true
 		}
 	}
 	return false

@@ -156,11 +156,19 @@ func systemCalls(s source) (places []string) {
 	return places
 }
 
+// lent is what the Go runtime keeps for other packages by its own word ("Do not
+// remove or change the type signature") and this module uses.
+var lent = []string{
+	"//go:linkname overrideWrite runtime.overrideWrite", // runtime/time_nofake.go; see sys.KeepLastWords
+}
+
 func TestTheRuntimeIsNotReachedBehindItsBack(t *testing.T) {
 	for _, s := range sources(t) {
 		for _, group := range s.Comments {
 			for _, c := range group.List {
-				assert.False(t, strings.HasPrefix(c.Text, "//go:linkname "), "%s uses go:linkname", s.at(c))
+				if strings.HasPrefix(c.Text, "//go:linkname ") {
+					assert.Contains(t, lent, c.Text, "%s uses go:linkname", s.at(c))
+				}
 			}
 		}
 	}

@@ -131,3 +131,7 @@ func LimitData(bytes int64) error { return errUnsupported }
 
 // OOMKills is how many processes the kernel has killed for want of memory.
 func OOMKills() int64 { return 0 }
+
+// KeepLastWords makes the text of a fatal error complete in the file that
+// debug.SetCrashOutput was called with; here it begins with the goroutine.
+func KeepLastWords() {}

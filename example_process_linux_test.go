@@ -35,9 +35,10 @@ var (
 
 	greedy = mp.Register("example.greedy", func(context.Context, struct{}) (int, error) {
 		var hoard [][]byte
-		for {
+		for len(hoard) < 1<<20 {
 			hoard = append(hoard, []byte(strings.Repeat("x", 1<<20)))
 		}
+		return len(hoard), nil
 	})
 
 	copies = mp.Register("example.copies", func(context.Context, struct{}) (int64, error) {

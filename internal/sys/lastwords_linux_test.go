@@ -33,7 +33,13 @@ func init() {
 	}
 }
 
-func deeper(n int) int { return deeper(n+1) + n }
+// deeper needs more stack than there is.
+func deeper(n int) int {
+	if n < 0 {
+		return 0
+	}
+	return deeper(n+1) + n
+}
 
 // What the runtime printed last is in the crash file, to the last byte and in order,
 // wherever it is in the ring of 512.

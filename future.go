@@ -22,7 +22,8 @@ type call[Out any] struct {
 	stop   func() bool // ends the watch on the context
 	answer []byte      // to be decoded by who waits
 	parcel *shm.Object // that answer lies in, or nil
-	ready  bool        // out is there, or err
+	clean  runtime.Cleanup
+	ready  bool // out is there, or err
 	out    Out
 	err    error
 
@@ -67,6 +68,8 @@ func (c *call[Out]) take(_ int, a arrival) {
 		c.ready, c.err = true, a.err
 	case a.parcel != nil:
 		c.answer, c.parcel = a.answer, a.parcel
+		c.clean = runtime.AddCleanup(c, (*shm.Object).Close, a.parcel) // if nobody asks for the result
+		press(len(a.answer))
 	case c.codec.Simple():
 		c.ready = true
 		c.out, c.err = readAnswer(c.codec, c.name, a.answer)
@@ -86,6 +89,7 @@ func (c *call[Out]) result() (Out, error) {
 		}
 		c.out, c.err = readAnswer(c.codec, c.name, c.answer)
 		if c.parcel != nil {
+			c.clean.Stop()
 			c.parcel.Close() // who gets the result may need the memory
 		}
 		c.answer, c.parcel = nil, nil

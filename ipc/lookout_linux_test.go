@@ -1,0 +1,61 @@
+package ipc
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// One goroutine reads many streams, more than one thread can sleep on, and sleeps only
+// when all are empty.
+func TestALookoutMissesNothing(t *testing.T) {
+	const streams, records = 130, 20
+	w := newWorld(t)
+	d := w.mate()
+	lookout := NewLookout(d)
+	var readers []*StreamReader
+	for range streams {
+		size, err := StreamSize(256)
+		require.NoError(t, err)
+		mem := alignTo(make([]byte, size+cellAlign), cellAlign)[:size]
+		require.NoError(t, InitStream(mem, 256))
+		r, err := OpenReader(d, mem)
+		require.NoError(t, err)
+		readers = append(readers, r)
+		writer := w.mate()
+		go func() {
+			w, err := OpenWriter(writer, mem)
+			for i := 0; err == nil && i < records; i++ {
+				err = w.Put(t.Context(), []byte{byte(i)})
+			}
+		}()
+	}
+	seen := make([]int, streams)
+	look := func() (n int) {
+		for i, r := range readers {
+			for b, err := r.TryTake(); err == nil; b, err = r.TryTake() {
+				require.Equal(t, []byte{byte(seen[i])}, b)
+				r.Release()
+				seen[i]++
+				n++
+			}
+		}
+		return n
+	}
+	for left := streams * records; left > 0; {
+		lookout.Announce(readers)
+		n := look()
+		if left -= n; n == 0 {
+			require.NoError(t, lookout.Sleep())
+		}
+	}
+}
+
+func TestALookoutIsWoken(t *testing.T) {
+	lookout := NewLookout(newWorld(t).mate())
+	for range 100 {
+		lookout.Announce(nil)
+		go lookout.Wake()
+		require.NoError(t, lookout.Sleep())
+	}
+}

@@ -175,6 +175,8 @@ func roles() map[string]func(s *stage, args []int) {
 
 		"streamput":  playStreamPut,
 		"streamget":  playStreamGet,
+		"fixedput":   playFixedPut,
+		"fixedget":   playFixedGet,
 		"streamecho": playStreamEcho,
 		"streamping": playStreamPing,
 	}

@@ -53,14 +53,6 @@ const (
 	mostInARow = 1 << 16
 )
 
-// mine is the favour if the calling goroutine has it, or nil.
-func (f *favour) mine() *favoured {
-	if to := f.to.Load(); to != nil && to.goroutine == goroutine.Self() {
-		return to
-	}
-	return nil
-}
-
 // grant gives the favour to the calling goroutine, if it has come often enough.
 func (f *favour) grant(position uint64) {
 	me := goroutine.Self()

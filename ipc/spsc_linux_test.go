@@ -3,6 +3,7 @@ package ipc
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 
@@ -51,6 +52,44 @@ func playStreamGet(s *stage, args []int) {
 	}
 	p.report(s)
 	s.counters[3].Add(sum)
+}
+
+// playFixedPut and playFixedGet are goroutines with the favour.
+func playFixedPut(s *stage, args []int) {
+	w := s.streamWriter(0)
+	var msg [64]byte
+	s.awaitCurtain()
+	for i := range args[0] {
+		msg[0] = byte(i)
+		if !w.Push(msg[:]) {
+			w.Withdraw()
+			check(w.Put(background, msg[:]))
+			w.Grant()
+		}
+	}
+	w.Withdraw()
+	check(w.Close())
+}
+
+func playFixedGet(s *stage, args []int) {
+	r := s.streamReader(0)
+	var msg [64]byte
+	s.awaitCurtain()
+	p := pace{}
+	for i := range args[0] {
+		if !r.Pull(msg[:]) {
+			r.Withdraw()
+			_, err := r.Get(background, msg[:0])
+			check(err)
+			r.Grant()
+		}
+		if msg[0] != byte(i) {
+			check(fmt.Errorf("message %d is %d", i, msg[0]))
+		}
+		p.step()
+	}
+	p.report(s)
+	s.counters[3].Add(uint64(args[0]))
 }
 
 func playStreamEcho(s *stage, args []int) {
@@ -151,6 +190,26 @@ func BenchmarkStreamProcesses(b *testing.B) {
 	<-r.gone
 	b.StopTimer()
 	require.EqualValues(b, b.N*(b.N-1)/2, s.counters[3].Load())
+	b.ReportMetric(float64(s.counters[2].Load())/1000, "ns/msg")
+}
+
+// The same for records of one length, by goroutines with the favour.
+func BenchmarkFixedStreamProcesses(b *testing.B) {
+	size, err := StreamSize(1 << 18)
+	require.NoError(b, err)
+	s := newStage(b, size)
+	require.NoError(b, InitFixedStream(s.props, 1<<18, 64))
+	w := s.play(b, "fixedput", anIncarnation(1, 1), b.N)
+	r := s.play(b, "fixedget", anIncarnation(2, 1), b.N)
+	eventually(b, func() bool { return s.counters[0].Load() == 2 })
+	w.pin(0)
+	r.pin(1)
+	b.ResetTimer()
+	s.raise(b, w, r)
+	<-w.gone
+	<-r.gone
+	b.StopTimer()
+	require.EqualValues(b, b.N, s.counters[3].Load())
 	b.ReportMetric(float64(s.counters[2].Load())/1000, "ns/msg")
 }
 

@@ -2,6 +2,8 @@ package ipc
 
 import (
 	"unsafe"
+
+	"github.com/mpgo/mp/internal/goroutine"
 )
 
 // mostQuick is the largest record that Push and Pull copy.
@@ -18,8 +20,8 @@ const mostQuick = 256
 // likely reason is the store buffer, which limits how many records a CPU can be
 // ahead of the lines it waits for.
 func (w *StreamWriter) Push(msg []byte) bool {
-	to := w.favour.mine()
-	if to == nil {
+	to := w.favour.to.Load()
+	if to == nil || to.goroutine != goroutine.Self() {
 		return false
 	}
 	n, tail := len(msg), to.next.Load()
@@ -45,8 +47,8 @@ func (w *StreamWriter) Push(msg []byte) bool {
 
 // Pull reads the next record into msg if that is quickly done; see Push.
 func (r *StreamReader) Pull(msg []byte) bool {
-	to := r.favour.mine()
-	if to == nil {
+	to := r.favour.to.Load()
+	if to == nil || to.goroutine != goroutine.Self() {
 		return false
 	}
 	n, head := len(msg), to.next.Load()

@@ -43,7 +43,7 @@ type queues[T any] struct{}
 
 func (queues[T]) what() string   { return "Queue" }
 func (queues[T]) kind() shm.Kind { return kindQueue }
-func (queues[T]) typ() uint32    { return shm.TypeHash(reflect.TypeFor[chan T]()) }
+func (queues[T]) typ() uint32    { return shm.TypeHash(reflect.TypeFor[[]T]()) }
 
 func (queues[T]) open(o *shm.Object) (*queueView[T], error) {
 	codec, err := wire.For[T]("message")
@@ -208,12 +208,33 @@ func queueInline(fixed int) int {
 // nil, the message is committed; otherwise it was not put. The error is ErrClosed
 // after Close, ctx's, ErrTooLarge, one of encoding v, or of a lack of shared memory.
 func (q *Queue[T]) Put(ctx context.Context, v T) error {
+	if q.usable() && q.view.raw {
+		cell, err := q.view.Claim(ctx)
+		return q.commit(cell, v, err)
+	}
 	return q.put(v, func() (ipc.Claimed, error) { return q.view.Claim(ctx) })
 }
 
 // TryPut is Put, but returns ErrFull where Put would wait. Python: put_nowait.
 func (q *Queue[T]) TryPut(v T) error {
+	if q.usable() && q.view.raw {
+		cell, err := q.view.TryClaim()
+		return q.commit(cell, v, err)
+	}
 	return q.put(v, func() (ipc.Claimed, error) { return q.view.TryClaim() })
+}
+
+// commit puts a raw message into a cell, unless there is none.
+func (q *Queue[T]) commit(cell ipc.Claimed, v T, err error) error {
+	if err != nil {
+		runtime.KeepAlive(q)
+		return q.wrap("put", err)
+	}
+	b := cell.Bytes()
+	shm.Put(b, &v)
+	cell.Commit(q.view.codec.Fixed())
+	runtime.KeepAlive(q)
+	return nil
 }
 
 func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
@@ -244,12 +265,47 @@ func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
 // ErrClosed when the queue is closed and empty, ctx's, or one of decoding: then
 // the message is consumed.
 func (q *Queue[T]) Get(ctx context.Context) (T, error) {
+	if q.usable() && q.view.raw {
+		cell, err := q.view.Take(ctx)
+		if err == nil && q.view.isRaw(cell) {
+			return q.release(cell), nil
+		}
+		return q.goOn(cell, err, func() (ipc.Taken, error) { return q.view.Take(ctx) })
+	}
 	return q.get(func() (ipc.Taken, error) { return q.view.Take(ctx) })
 }
 
 // TryGet is Get, but returns ErrEmpty where Get would wait. Python: get_nowait.
 func (q *Queue[T]) TryGet() (T, error) {
+	if q.usable() && q.view.raw {
+		cell, err := q.view.TryTake()
+		if err == nil && q.view.isRaw(cell) {
+			return q.release(cell), nil
+		}
+		return q.goOn(cell, err, q.view.TryTake)
+	}
 	return q.get(func() (ipc.Taken, error) { return q.view.TryTake() })
+}
+
+// goOn is get after a first attempt.
+func (q *Queue[T]) goOn(cell ipc.Taken, err error, take func() (ipc.Taken, error)) (T, error) {
+	tried := false
+	return q.get(func() (ipc.Taken, error) {
+		if tried {
+			return take()
+		}
+		tried = true
+		return cell, err
+	})
+}
+
+// release takes a raw message out of its cell.
+func (q *Queue[T]) release(cell ipc.Taken) (v T) {
+	b, _ := cell.Bytes()
+	shm.Get(b, &v)
+	cell.Release()
+	runtime.KeepAlive(q)
+	return v
 }
 
 func (q *Queue[T]) get(take func() (ipc.Taken, error)) (v T, err error) {

@@ -19,6 +19,7 @@ import (
 type queueView[T any] struct {
 	*ipc.Ring
 	codec *wire.Codec[T]
+	raw   bool        // all messages are the memory of a T, and lie in their cells
 	obj   *shm.Object // the queue's block, which this view is one of
 
 	segments segments
@@ -36,6 +37,7 @@ const (
 // openQueue is this process's view of the queue in a block.
 func openQueue[T any](o *shm.Object, codec *wire.Codec[T]) (*queueView[T], error) {
 	v := &queueView[T]{codec: codec, obj: o}
+	defer func() { v.raw = v.Ring != nil && codec.AnyBytes() && v.inCell() }()
 	v.segments = segments{queue: o, opened: make(map[uint64][]*shm.Object)}
 	var err error
 	if ipc.Grows(o.Bytes()) {

@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mpgo/mp/internal/race"
+	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -464,4 +466,22 @@ func (p *pattern) Read(b []byte) (int, error) {
 	}
 	p.at, p.left = p.at+n, p.left-n
 	return n, nil
+}
+
+// One message as large as nobody sends: it is in memory three times for a moment.
+func TestAMessageOfAGiB(t *testing.T) {
+	const size = 1 << 30
+	if have, ok := sys.MemAvailable(); testing.Short() || race.Enabled || !ok || have < 8*size {
+		t.Skip("it takes time and memory")
+	}
+	ctx := within(t)
+	a, b := aPipe[[]byte](t)
+	v := make([]byte, size)
+	v[0], v[size-1] = 1, 2
+	require.NoError(t, a.Send(ctx, v))
+	v = nil
+	got, err := b.Recv(ctx)
+	require.NoError(t, err)
+	require.Len(t, got, size)
+	require.Equal(t, [2]byte{1, 2}, [2]byte{got[0], got[size-1]})
 }

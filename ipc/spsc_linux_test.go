@@ -57,13 +57,13 @@ func playStreamGet(s *stage, args []int) {
 // playFixedPut and playFixedGet are goroutines with the favour.
 func playFixedPut(s *stage, args []int) {
 	w := s.streamWriter(0)
-	var msg [64]byte
+	msgs := numbered(64)
 	s.awaitCurtain()
 	for i := range args[0] {
-		msg[0] = byte(i)
-		if !w.Push(msg[:]) {
+		msg := msgs.number(i)
+		if !w.Push(msg) {
 			w.Withdraw()
-			check(w.Put(background, msg[:]))
+			check(w.Put(background, msg))
 			w.Grant()
 		}
 	}
@@ -83,8 +83,8 @@ func playFixedGet(s *stage, args []int) {
 			check(err)
 			r.Grant()
 		}
-		if msg[0] != byte(i) {
-			check(fmt.Errorf("message %d is %d", i, msg[0]))
+		if n := binary.LittleEndian.Uint64(msg[:]); n != uint64(i) {
+			check(fmt.Errorf("message %d is %d", i, n))
 		}
 		p.step()
 	}

@@ -15,6 +15,7 @@ const (
 	SysFutexWaitV    uintptr = unix.SYS_FUTEX_WAITV
 	SysSetRobustList uintptr = unix.SYS_SET_ROBUST_LIST
 	SysPidfdOpen     uintptr = unix.SYS_PIDFD_OPEN
+	SysMembarrier    uintptr = unix.SYS_MEMBARRIER
 )
 
 // ForbidSyscalls makes system calls fail with errno from now on, in this process

@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp/internal/race"
-	"github.com/mpgo/mp/internal/sys"
 )
 
 var writesToFiles = Register("test.writesToFiles", func(ctx context.Context, text string) (string, error) {
@@ -280,50 +279,3 @@ func TestGenerationsAreLimited(t *testing.T) {
 }
 
 var depthLeft = Register("test.depthLeft", func(context.Context, struct{}) (int, error) { return self.depth, nil })
-
-func init() {
-	// A group of its own, of 64 MB, in which the kernel kills who takes most.
-	addTrial("cgroupOOM", func(t *trial) {
-		group := os.Getenv("MP_TEST_CGROUP")
-		require.NoError(t, os.WriteFile(group+"/cgroup.procs", []byte(strconv.Itoa(os.Getpid())), 0))
-		Init()
-		before := sys.OOMKills()
-		for range 2 {
-			_, err := hoardsMemory.Run(t.ctx, 1<<30)
-			var exit *ExitError
-			require.ErrorAs(t, err, &exit)
-			require.Equal(t, syscall.SIGKILL, exit.Signal)
-			require.True(t, exit.OOM)
-			require.ErrorContains(t, err, "out of memory")
-		}
-		require.Equal(t, before+2, sys.OOMKills())
-
-		_, err := fails.Run(t.ctx, "kill")
-		var exit *ExitError
-		require.ErrorAs(t, err, &exit)
-		require.Equal(t, syscall.SIGKILL, exit.Signal)
-		require.False(t, exit.OOM, "another kill is another matter")
-	})
-}
-
-var hoardsMemory = Register("test.hoardsMemory", func(_ context.Context, n int) (int, error) {
-	b := make([]byte, n)
-	for i := 0; i < n; i += 4096 {
-		b[i] = 1
-	}
-	return len(b), nil
-})
-
-func TestAKillForWantOfMemoryIsToldFromOthers(t *testing.T) {
-	skipWithDetector(t)
-	group := fmt.Sprintf("/sys/fs/cgroup/memory/mp-test-%d", os.Getpid())
-	if err := os.Mkdir(group, 0o700); err != nil {
-		t.Skip("this test needs a memory control group of version 1 that it can make: ", err)
-	}
-	defer func() { _ = os.Remove(group) }()
-	require.NoError(t, os.WriteFile(group+"/memory.limit_in_bytes", []byte("64M"), 0))
-	if err := os.WriteFile(group+"/memory.swappiness", []byte("0"), 0); err != nil {
-		t.Log(err)
-	}
-	try(t, "cgroupOOM", func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "MP_TEST_CGROUP="+group) })
-}

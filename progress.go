@@ -49,7 +49,7 @@ const (
 
 	toLineStart = "\r"
 	eraseLine   = "\x1b[K"
-	barWidth    = 20
+	barWidth    = 16
 )
 
 // Track yields what results yields, and shows on p how far that is.
@@ -173,7 +173,11 @@ func (s ProgressState) String() string {
 	} else {
 		fmt.Fprintf(&b, "%d", s.Done)
 	}
-	fmt.Fprintf(&b, "  %.1f/s", s.Rate)
+	digits := 1
+	if s.Rate >= 1000 {
+		digits = 0
+	}
+	fmt.Fprintf(&b, "  %.*f/s", digits, s.Rate)
 	if s.Left > 0 {
 		fmt.Fprintf(&b, "  %v left", s.Left.Round(time.Second))
 	}

@@ -36,7 +36,10 @@ type Pool struct {
 	// Guarded by mu.
 	list   []*driver // of the places
 	failed error     // why the pool gave up
-	early  int       // misfortunes in a row: see mishap
+	early  int       // misfortunes in a row, see mishap
+
+	fruitless int // of those, how many since a call has returned
+	doneThen  int // calls that had returned at the last one
 }
 
 // NewPool starts a pool of worker processes; 0 workers stands for NumCPU. It
@@ -365,12 +368,15 @@ func (p *Pool) mourn(w *hired) {
 }
 
 // mishap counts a worker that was of no use, or could not be started. If there were
-// too many in a row, the pool gives up.
+// too many in a row, and no call has returned meanwhile, the pool gives up.
 func (p *Pool) mishap(err error) {
 	p.mu.Lock()
+	if p.counts.Done != p.doneThen {
+		p.doneThen, p.fruitless = p.counts.Done, 0
+	}
 	p.early++
-	n := p.early
-	if n > p.places+earlyDeaths && p.failed == nil {
+	p.fruitless++
+	if n := p.fruitless; n > p.places+earlyDeaths && p.failed == nil {
 		p.failed = fmt.Errorf("mp: %w: %d in a row were of no use before they began a task, the last with: %w", ErrCrashLoop, n, err)
 	}
 	err = p.failed

@@ -26,7 +26,7 @@ func killing(t *testing.T, p *Pool) (stop func() int) {
 				return
 			case <-time.After(time.Duration(rand.IntN(5)) * time.Millisecond): // the pace of the storm
 			}
-			if workers := ActiveChildren(); p.Stats().Busy > 0 && len(workers) == p.Workers() {
+			if workers := ActiveChildren(); p.Stats().Busy > 0 && len(workers) == p.Workers() && allUp(p) {
 				if w := workers[rand.IntN(len(workers))]; !killed[w.PID()] && w.Kill() == nil {
 					killed[w.PID()] = true
 				}
@@ -37,6 +37,14 @@ func killing(t *testing.T, p *Pool) (stop func() int) {
 		close(done)
 		return <-ended
 	}
+}
+
+// allUp reports whether all workers are ready: to kill them before that, again and
+// again, is a crash loop.
+func allUp(p *Pool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !slices.ContainsFunc(p.workers, func(w *worker) bool { return !w.up })
 }
 
 // Each input is done once: what was begun and not answered fails, and nothing else.

@@ -49,7 +49,7 @@ const (
 
 	toLineStart = "\r"
 	eraseLine   = "\x1b[K"
-	barWidth    = 16
+	barWidth    = 15
 )
 
 // Track yields what results yields, and shows on p how far that is.

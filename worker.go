@@ -267,6 +267,12 @@ func (w *worker) takeBack(keep uint32) (back []*task) {
 		back = append(back, t)
 	}
 	w.fifo.cut(kept)
+	if kept > 0 {
+		if t := w.fifo.first(); t.done == t.count { // it was cut where the worker is
+			w.fifo.pop()
+			t.release()
+		}
+	}
 	slices.Reverse(back)
 	return back
 }
@@ -282,19 +288,24 @@ func (w *worker) running() (number uint32, ok bool) {
 	return number, int32(w.claims.Next()-number) > 0
 }
 
-// victim takes the element that the dead worker was at out of its fifo, or is nil.
+// victim takes the element that the dead worker was at out of its fifo, or is nil. What
+// is left there was not begun.
 func (w *worker) victim() *task {
-	_, died := w.running()
-	if !died {
+	if w.fifo.length() == 0 {
 		return nil
 	}
-	w.useful = true
+	_, died := w.running()
 	t := w.fifo.pop()
 	if t.done > 0 {
 		rest := t.split(t.done)
 		t.release()
 		t = rest
 	}
+	if !died {
+		w.fifo.pushFront([]*task{t})
+		return nil
+	}
+	w.useful = true
 	if t.count > 1 {
 		w.fifo.pushFront([]*task{t.split(1)})
 	}

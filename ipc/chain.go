@@ -122,7 +122,7 @@ func (c *chain) first() (*segment, error) {
 		cells.end = cells.capacity
 		return &segment{cells: cells, link: c.main}, nil
 	}
-	return c.open(name)
+	return c.openFrom(name)
 }
 
 // Grows reports whether the ring in mem is one that grows.

@@ -14,6 +14,8 @@ import (
 	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/internal/sys"
 )
 
 // A consignment is what the processes of a storm share.
@@ -292,4 +294,28 @@ func TestTheHistoryOfFourProcessesIsThatOfAQueue(t *testing.T) {
 		require.Len(t, ops, 4*historyLength)
 		require.Equal(t, porcupine.Ok, porcupine.CheckOperationsTimeout(fifo, ops, hangs), "capacity %d", capacity)
 	}
+}
+
+var borrows = Register("test.borrows", func(ctx context.Context, q *Queue[[]byte]) (sum int, err error) {
+	b, err := Borrow(ctx, q)
+	if err != nil {
+		return 0, err
+	}
+	defer b.Release()
+	s := b.Slice()
+	return len(s) + int(s[0]) + int(s[len(s)-1]), nil
+})
+
+func TestAQueuesMessageOfAGibibyte(t *testing.T) {
+	if have, known := sys.MemAvailable(); testing.Short() || known && have < 3*gib {
+		t.Skip("it takes a gibibyte of memory, and 3 GiB must be available")
+	}
+	q := newQueue[[]byte](t, 1)
+	l, err := Loan(q, gib)
+	require.NoError(t, err)
+	l.Slice()[0], l.Slice()[gib-1] = 1, 2
+	require.NoError(t, l.Publish(t.Context()))
+	sum, err := borrows.Run(t.Context(), q)
+	require.NoError(t, err)
+	require.Equal(t, gib+3, sum)
 }

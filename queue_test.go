@@ -529,3 +529,14 @@ func ExampleQueue_PutBatch() {
 	fmt.Println(n, into[:m])
 	// Output: 4 [1 2 3]
 }
+
+func TestAQueueTakesTheMemoryOfItsCells(t *testing.T) {
+	a, err := arena()
+	require.NoError(t, err)
+	for _, capacity := range []int{1, 64, 1000, 100_000} {
+		before := a.Stats().Bytes
+		q := newQueue[[48]byte](t, capacity) // one line with what belongs to a cell
+		require.LessOrEqual(t, a.Stats().Bytes-before, int64(capacity*64+4096))
+		require.NoError(t, q.Put(t.Context(), [48]byte{1}))
+	}
+}

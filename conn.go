@@ -59,7 +59,8 @@ type connView[T any] struct {
 // committed; otherwise it was not sent. The error is io.ErrClosedPipe if the peer has
 // closed its end, ErrPeerDied if nobody has that any more, ErrClosed after Close or
 // CloseSend, ErrMoved if the end was sent away, ErrOneWay, ErrTooLarge, ctx's, one of
-// encoding v, or of a lack of shared memory. Python: send, send_bytes.
+// encoding v, or of a lack of shared memory. Only a Send that has to wait is sure to
+// look at ctx: to do so costs as much as a short message. Python: send, send_bytes.
 func (c *Conn[T]) Send(ctx context.Context, v T) error {
 	if !c.usable() {
 		return c.unusable()
@@ -185,7 +186,8 @@ func tooLarge(n int, limit uint64) error {
 // one the error is io.EOF if the peer has closed its end, ErrPeerDied if nobody has
 // that any more. It is ErrClosed after Close, ErrMoved if the end was sent away,
 // ErrOneWay, ctx's, or one of decoding: then that message is consumed, and the next
-// Recv gets the next one. Python: recv, recv_bytes.
+// Recv gets the next one. Only a Recv that has to wait is sure to look at ctx. Python:
+// recv, recv_bytes.
 func (c *Conn[T]) Recv(ctx context.Context) (v T, err error) {
 	if !c.usable() {
 		return v, c.unusable()

@@ -67,9 +67,15 @@ func (d *driver) drive(w *hired) {
 }
 
 // watch waits until the worker is gone, and retires it when it is too old or has been
-// idle for too long.
+// idle for too long. Both count from when it is ready: one that took longer to start
+// than it may live would never do anything.
 func (d *driver) watch(w *hired) {
 	o := d.pool.options
+	select {
+	case <-w.ready:
+	case <-w.staff.gone():
+		return
+	}
 	old := alarm(o.age)
 	idle := alarm(o.idle)
 	defer old.Stop()

@@ -38,7 +38,7 @@ import (
 // each. Kernels without futex_waitv let a guardian sleep for a short time only
 // (package futex): it sees marks that much later.
 const (
-	lookAround = 500 * time.Millisecond
+	lookAround = time.Second
 
 	// watchLimit leaves one place for the table's version in FUTEX_WAITV, which
 	// takes FUTEX_WAITV_MAX = 128 words (include/uapi/linux/futex.h). With more

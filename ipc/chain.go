@@ -57,7 +57,10 @@ type chain struct {
 	main *chainLink                 // of the ring's own cells
 	list atomic.Pointer[[]*segment] // those this process knows, oldest first; copied on write
 	grow sync.Mutex                 // one goroutine of the process at a time changes list
-	seen atomic.Uint32              // death epoch up to which this process has looked at the leases
+
+	// Death epochs up to which this process has looked at the leases, and has made
+	// all segments known.
+	seen, caught atomic.Uint32
 }
 
 // A chainLink is what a segment's memory says of the chain.
@@ -104,6 +107,7 @@ func OpenGrowingRing(d Domain, mem []byte, segments Segments) (*Ring, error) {
 	c := &chain{ring: r, segments: segments}
 	c.main = &shm.At[ringGeometry](mem, 0).chained
 	c.seen.Store(d.Epoch().Load() - 1)
+	c.caught.Store(d.Epoch().Load() - 1)
 	first, err := c.first()
 	if err != nil {
 		return nil, err
@@ -251,6 +255,7 @@ func (s *segment) lap() uint64 { return (s.end - 1) >> s.shift }
 
 // take makes one attempt at each segment, until one has not been passed.
 func (c *chain) take() (Taken, error) {
+	c.catchUpIfCalled()
 	lap := uint64(0)
 	for {
 		t, s, err := c.takeFrom(lap)
@@ -322,12 +327,27 @@ func (c *chain) left(s *segment) bool {
 	return s.isPassed() && s.link.next.Load() != 0 && !s.busy.busyCell(s.cells)
 }
 
-// passDead is Ring.passDead for the segment that has the position.
-func (c *chain) passDead(stamp uint64, owner shm.Incarnation) {
-	for _, s := range *c.list.Load() { // in an attempt, so none goes away
+// passDead is Ring.passDead for the segment that has the position. One that is not in
+// the list because it was retired has passed it. One that is not in it because it is
+// newer than those that this process knows is not passed by, or the message would be
+// both on lease and in its cell: it must be made known first, see catchUpIfCalled.
+func (c *chain) passDead(stamp uint64, owner shm.Incarnation) bool {
+	list := *c.list.Load() // in an attempt, so none goes away
+	for _, s := range list {
 		if s.lap() == stamp>>32 {
 			s.passDead(stamp, owner)
 		}
+	}
+	return stamp>>32 <= list[len(list)-1].lap()
+}
+
+// catchUpIfCalled makes all segments known before somebody looks for messages that
+// come back. It comes before the attempt, which holds mu.
+func (c *chain) catchUpIfCalled() {
+	main := c.ring.cells.Load()
+	if epoch := main.epoch.Load(); epoch != c.caught.Load() || main.lending.called() {
+		c.catchUp()
+		c.caught.Store(epoch)
 	}
 }
 
@@ -356,6 +376,7 @@ func (c *chain) claimed() claimMark {
 
 // redeliver is the lender's.
 func (c *chain) redeliver() (Lease, bool, error) {
+	c.catchUpIfCalled()
 	epoch := c.ring.d.Epoch().Load()
 	c.mu.RLock()
 	defer c.mu.RUnlock()

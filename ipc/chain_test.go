@@ -361,3 +361,27 @@ func TestGrowingRingStormOfDeaths(t *testing.T) {
 		require.LessOrEqual(t, land.segments(), 2)
 	}
 }
+
+// A process that knows only the first segment takes over a lease of the dead from a
+// later one, which was not yet out of its cell.
+func TestGrowingRingLeaseFromAnUnknownSegmentIsDeliveredOnce(t *testing.T) {
+	rings, mates, _ := aChain(t, 4, 2)
+	for i := range 5 {
+		mustPut(t, rings[0], fmt.Sprint(i))
+		if i < 4 {
+			require.Equal(t, fmt.Sprint(i), mustTake(t, rings[1]))
+		}
+	}
+	receiveSteps()[3].do(rings[1]) // lent, and the cell not freed
+	mates[1].die()
+	got, l := mustReceive(t, rings[2])
+	require.Equal(t, "4", got)
+	for _, r := range []*Ring{rings[3], rings[0], rings[2]} {
+		_, err := r.TryReceive()
+		require.ErrorIs(t, err, ErrEmpty)
+		_, err = r.TryGet(nil)
+		require.ErrorIs(t, err, ErrEmpty)
+	}
+	require.NoError(t, l.Ack())
+	require.NoError(t, rings[3].Join(within(t)))
+}

@@ -14,7 +14,9 @@ import (
 type lender struct {
 	d     Domain
 	words *lending
-	pass  func(stamp uint64, owner shm.Incarnation) // frees the cell of a dead reader
+	// pass frees the cell of a dead reader, if it still has it. It reports false if
+	// this process cannot tell yet.
+	pass func(stamp uint64, owner shm.Incarnation) bool
 
 	mu     sync.Mutex
 	open   func(name uint64) ([]byte, error) // finds the table's memory
@@ -183,7 +185,9 @@ func (l *lender) retake(t *leaseTable, i int, now int64) (lease Lease, ok bool, 
 		if !ownerDead(l.d, owner) {
 			return Lease{}, false, 0
 		}
-		l.pass(h.stamp.Load(), owner) // before the lease is another's
+		if !l.pass(h.stamp.Load(), owner) { // before the lease is another's
+			return Lease{}, false, now
+		}
 	default:
 		return Lease{}, false, 0
 	}

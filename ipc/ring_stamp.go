@@ -69,7 +69,10 @@ func (c *cells) pending(d Domain, stamp uint64) bool {
 }
 
 // passDead passes the position that stamp names if a dead process still has it.
-func (r *Ring) passDead(stamp uint64, owner shm.Incarnation) { r.cells.Load().passDead(stamp, owner) }
+func (r *Ring) passDead(stamp uint64, owner shm.Incarnation) bool {
+	r.cells.Load().passDead(stamp, owner)
+	return true
+}
 
 func (c *cells) passDead(stamp uint64, owner shm.Incarnation) {
 	cell := c.atIndex(stamp & stampIndex)

@@ -17,6 +17,7 @@ import (
 // Python: none; one would share a SharedMemory and send its name.
 type Loaned[E any] struct {
 	queue  *Queue[[]E]
+	view   *queueView[[]E] // its block is held until the end of the loan
 	parcel *shm.Object
 	slice  []E
 	done   atomic.Bool
@@ -37,7 +38,8 @@ func Loan[E any](q *Queue[[]E], n int) (*Loaned[E], error) {
 	if err != nil {
 		return nil, q.wrap("loan", err)
 	}
-	return &Loaned[E]{queue: q, parcel: parcel, slice: slice}, nil
+	q.view.obj.Hold()
+	return &Loaned[E]{queue: q, view: q.view, parcel: parcel, slice: slice}, nil
 }
 
 func loan[E any](v *queueView[[]E], n int) (*shm.Object, []E, error) {
@@ -90,6 +92,7 @@ func (l *Loaned[E]) publish(claim func(*queueView[[]E]) (ipc.Claimed, error)) er
 	}
 	cell.Commit(enclose(l.parcel, q.view.obj, cell, messageParcel))
 	l.slice = nil
+	l.view.obj.Close()
 	return nil
 }
 
@@ -97,7 +100,8 @@ func (l *Loaned[E]) publish(claim func(*queueView[[]E]) (ipc.Claimed, error)) er
 func (l *Loaned[E]) Discard() {
 	if !l.done.Swap(true) {
 		l.slice = nil
-		l.queue.view.letGo(l.parcel)
+		l.view.letGo(l.parcel)
+		l.view.obj.Close()
 	}
 }
 

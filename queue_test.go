@@ -428,6 +428,18 @@ func TestLoansAndCopiesMix(t *testing.T) {
 	l.Discard()
 }
 
+func TestALoanOutlivesTheHandleOfItsQueue(t *testing.T) {
+	endEmpty(t)
+	q, err := NewQueue[[]byte](2)
+	require.NoError(t, err)
+	l, err := Loan(q, 100_000)
+	require.NoError(t, err)
+	require.NoError(t, q.Free())
+	require.NotZero(t, inUse(), "the loan keeps the queue, which keeps the spares")
+	require.ErrorIs(t, l.Publish(t.Context()), ErrClosed)
+	l.Discard()
+}
+
 func TestLoansThatCannotBe(t *testing.T) {
 	q := newQueue[[]byte](t, 1)
 	_, err := Loan(q, -1)

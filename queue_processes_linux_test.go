@@ -319,3 +319,88 @@ func TestAQueuesMessageOfAGibibyte(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, gib+3, sum)
 }
+
+// A juggling is a queue, and a semaphore that gets a permit for each thing done.
+type juggling struct {
+	Queue *Queue[[]byte]
+	Done  *Semaphore
+}
+
+// juggles does all that there is to do with long messages, until it is killed.
+var juggles = Register("test.juggles", func(ctx context.Context, j juggling) (int, error) {
+	for q := j.Queue; ; {
+		if err := j.Done.Release(1); err != nil {
+			return 0, err
+		}
+		var err error
+		size := 1000 + rand.IntN(100_000)
+		switch rand.IntN(5) {
+		case 0:
+			err = q.TryPut(make([]byte, size))
+		case 1:
+			var l *Loaned[byte]
+			if l, err = Loan(q, size); err == nil {
+				if err = l.TryPublish(); err != nil {
+					l.Discard()
+				}
+			}
+		case 2:
+			_, err = q.TryGet()
+		case 3:
+			var b *Borrowed[byte]
+			if b, err = TryBorrow(q); err == nil {
+				b.Release()
+			}
+		case 4:
+			var d *Delivery[[]byte]
+			if d, err = q.TryReceive(); err == nil && rand.IntN(2) == 0 {
+				err = d.Nack(0)
+			} else if err == nil {
+				err = d.Ack()
+			}
+		}
+		if err != nil && !errors.Is(err, ErrFull) && !errors.Is(err, ErrEmpty) {
+			return 0, err
+		}
+	}
+})
+
+// Whoever is killed in the middle of making annexes, segments, spares, loans and
+// leases, or of letting go of them: nothing is left of it, and nobody is held up.
+func TestLongMessagesOfKilledProcessesLeaveNothing(t *testing.T) {
+	for _, capacity := range []int{0, 3} {
+		for range 10 { // each time the annexes are made anew
+			q := newQueue[[]byte](t, capacity)
+			done, err := NewSemaphore(0)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, done.Free()) })
+			var jugglers sync.WaitGroup
+			for range 3 {
+				jugglers.Go(func() {
+					for range 2 {
+						p, err := juggles.Start(t.Context(), juggling{q, done})
+						if !assert.NoError(t, err) {
+							return
+						}
+						for range rand.IntN(100) {
+							assert.NoError(t, done.Acquire(t.Context()))
+						}
+						_ = p.Kill()
+						var exit *ExitError
+						assert.ErrorAs(t, p.Wait(t.Context()), &exit)
+						assert.Equal(t, syscall.SIGKILL, exit.Signal, "%v", exit)
+					}
+				})
+			}
+			jugglers.Wait()
+			require.NoError(t, q.Close())
+			for {
+				if _, err := q.Get(t.Context()); err != nil {
+					require.ErrorIs(t, err, ErrClosed)
+					break
+				}
+			}
+			require.NoError(t, q.Join(t.Context()))
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/spin"
 	"github.com/mpgo/mp/internal/sys"
 )
@@ -40,7 +41,7 @@ type Watch struct {
 	d       Domain
 	sources []Source
 	rung    atomic.Bool
-	bell    atomic.Uint32
+	bell    shared.Uint32
 	words   []sys.Futex
 }
 

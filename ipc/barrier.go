@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync/atomic"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -41,9 +41,9 @@ import (
 //	                     the arrival is of a former round, so nothing breaks
 //	broken               the publication is missing: the epoch makes up for it
 type BarrierState struct {
-	state    atomic.Uint64
+	state    shared.Uint64
 	changed  news
-	parties  atomic.Uint32
+	parties  shared.Uint32
 	arrivals roster
 }
 
@@ -143,7 +143,7 @@ func (b *Barrier) Wait(ctx context.Context) (index int, err error) {
 // round runs its action, it waits for the next.
 func (b *Barrier) arrive(ctx context.Context) (r round, err error) {
 	b.edge.release()
-	waitErr := b.entry.wait(ctx, func(announce bool) (done bool, word *atomic.Uint32, seen uint32) {
+	waitErr := b.entry.wait(ctx, func(announce bool) (done bool, word *shared.Uint32, seen uint32) {
 		if announce {
 			seen = b.state.changed.expect()
 		}
@@ -209,7 +209,7 @@ func (b *Barrier) complete(r round) error {
 
 // await is the other parties' end of a round.
 func (b *Barrier) await(ctx context.Context, r round) (err error) {
-	waitErr := b.gate.wait(ctx, func(announce bool) (done bool, word *atomic.Uint32, seen uint32) {
+	waitErr := b.gate.wait(ctx, func(announce bool) (done bool, word *shared.Uint32, seen uint32) {
 		if announce {
 			seen = b.state.changed.expect()
 		}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -47,7 +48,7 @@ import (
 //	resigned     the wake-up of all on heir is missing: the epoch makes up for it
 type BoundedSemaphore struct {
 	head    *boundedHead
-	permits []atomic.Uint32
+	permits []shared.Uint32
 	me      uint32
 	d       Domain
 	gate    *gate
@@ -57,8 +58,8 @@ type BoundedSemaphore struct {
 
 type boundedHead struct {
 	freed news
-	limit atomic.Uint32
-	heir  atomic.Uint32
+	limit shared.Uint32
+	heir  shared.Uint32
 }
 
 const (
@@ -105,7 +106,7 @@ func OpenBoundedSemaphore(d Domain, mem []byte) (*BoundedSemaphore, error) {
 	}
 	return &BoundedSemaphore{
 		head:    head,
-		permits: shm.SliceAt[atomic.Uint32](mem, boundedHeadSize, n),
+		permits: shm.SliceAt[shared.Uint32](mem, boundedHeadSize, n),
 		me:      uint32(d.Self()),
 		d:       d,
 		gate:    newGate(d),
@@ -165,7 +166,7 @@ type boundedPermission struct {
 }
 
 // try is the attempt for the gate. An announcing one is the leader's.
-func (p *boundedPermission) try(announce bool) (done bool, word *atomic.Uint32, seen uint32) {
+func (p *boundedPermission) try(announce bool) (done bool, word *shared.Uint32, seen uint32) {
 	if announce {
 		p.announced = true
 		p.hurry()

@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"sync/atomic"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -36,8 +36,8 @@ import (
 //	version+1       the replacement is done; the lock is taken over
 //	unlock          nothing; a missing wake-up is made up for by the death epoch
 type Cell struct {
-	version *atomic.Uint64
-	copies  [2][]atomic.Uint64 // the shared words of each copy
+	version *shared.Uint64
+	copies  [2][]shared.Uint64 // the shared words of each copy
 	size    int
 	lock    *Mutex
 	edge    edge // from publish to Load
@@ -54,11 +54,11 @@ func copySize(n int) int { return (n + 63) &^ 63 }
 func NewCell(d Domain, mem []byte, n int) *Cell {
 	words := copySize(n) / 8
 	return &Cell{
-		version: shm.At[atomic.Uint64](mem, 0),
+		version: shm.At[shared.Uint64](mem, 0),
 		lock:    NewMutex(d, shm.At[MutexState](mem, 8), IgnoreOwnerDeath()),
-		copies: [2][]atomic.Uint64{
-			shm.SliceAt[atomic.Uint64](mem, cellCopies, words),
-			shm.SliceAt[atomic.Uint64](mem, cellCopies+copySize(n), words),
+		copies: [2][]shared.Uint64{
+			shm.SliceAt[shared.Uint64](mem, cellCopies, words),
+			shm.SliceAt[shared.Uint64](mem, cellCopies+copySize(n), words),
 		},
 		size: n,
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -65,8 +66,8 @@ type chain struct {
 
 // A chainLink is what a segment's memory says of the chain.
 type chainLink struct {
-	next   atomic.Uint64 // name of the following segment, 0 if there is none yet
-	first  atomic.Uint64 // in segment 0: name of the first segment in the chain
+	next   shared.Uint64 // name of the following segment, 0 if there is none yet
+	first  shared.Uint64 // in segment 0: name of the first segment in the chain
 	number uint32        // of the segment
 	grows  uint32        // in segment 0: 1
 }

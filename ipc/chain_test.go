@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -65,7 +65,7 @@ func (d deed) Close(name uint64) {
 	if p.opened == 0 && !d.inChain(name) {
 		delete(d.plots, name)
 		for i := range len(p.mem) / 8 {
-			shm.At[atomic.Uint64](p.mem, 8*i).Store(0xdeaddeaddeaddead)
+			shm.At[shared.Uint64](p.mem, 8*i).Store(0xdeaddeaddeaddead)
 		}
 	}
 }
@@ -302,7 +302,7 @@ func TestGrowingRingStormOfDeaths(t *testing.T) {
 			m := w.mate()
 			return land.open(t, m, table), m
 		}
-		var id, committed atomic.Uint64
+		var id, committed shared.Uint64
 		var got sync.Map
 		var putters, takers sync.WaitGroup
 		for range 2 {

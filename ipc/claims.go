@@ -2,7 +2,8 @@ package ipc
 
 import (
 	"math"
-	"sync/atomic"
+
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // Claims is one word in shared memory by which a giver and a taker of numbered
@@ -32,7 +33,7 @@ import (
 // When the taker is proven dead, the giver reads next once more: of the tasks it
 // gave and did not take back, those from next on were never begun; those before it
 // are done if they are answered, and at most one is not.
-type Claims struct{ word atomic.Uint64 }
+type Claims struct{ word shared.Uint64 }
 
 // unlimited is the value of left for any number.
 const unlimited = math.MaxUint32

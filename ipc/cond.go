@@ -7,8 +7,8 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"sync/atomic"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -44,7 +44,7 @@ import (
 // Nobody waits for a waiter's acknowledgement.
 type CondState struct {
 	notified news
-	turn     atomic.Uint32
+	turn     shared.Uint32
 	waiting  roster
 }
 
@@ -137,7 +137,7 @@ func (c *Cond) enterAndSleep(ctx context.Context) error {
 		c.giveUp(w)
 		return fmt.Errorf("%w: %w", errStillLocked, err)
 	}
-	err := c.gate.wait(ctx, func(announce bool) (done bool, word *atomic.Uint32, seen uint32) {
+	err := c.gate.wait(ctx, func(announce bool) (done bool, word *shared.Uint32, seen uint32) {
 		if announce {
 			seen = c.state.notified.expect()
 		}
@@ -278,7 +278,7 @@ func (c *Cond) grant(n int) (given int) {
 }
 
 // grantOne gives up to n grants to one process.
-func (c *Cond) grantOne(of *atomic.Uint64, n int) int {
+func (c *Cond) grantOne(of *shared.Uint64, n int) int {
 	for { // again if a waiter went on or gave up between Load and CompareAndSwap
 		e := of.Load()
 		granted, waiting := condSplit(uint32(e))

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -29,8 +30,8 @@ type props struct {
 	barrier BarrierState
 
 	_        [64]byte
-	inside   [2]atomic.Uint32 // who says that it has lock, and rw for writing
-	progress atomic.Int64
+	inside   [2]shared.Uint32 // who says that it has lock, and rw for writing
+	progress shared.Int64
 	stop     atomic.Bool
 }
 

@@ -1,8 +1,7 @@
 package ipc
 
 import (
-	"sync/atomic"
-
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -20,7 +19,7 @@ type Domain interface {
 	// Epoch is the death epoch, a word in shared memory. After each proven death
 	// it is raised, and then everybody who sleeps on it is woken. Alive tells of
 	// the death before the epoch is raised.
-	Epoch() *atomic.Uint32
+	Epoch() *shared.Uint32
 }
 
 // The owner words of this package: an incarnation beside one flag.

@@ -2,9 +2,9 @@ package ipc
 
 import (
 	"context"
-	"sync/atomic"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // An EventState is the shared memory of an Event: one word. Zero is an event that
@@ -25,7 +25,7 @@ import (
 //	announced   one wake-up too many
 //	set         the wake-up is missing: the death epoch makes up for it
 //	woken       nothing: everybody else was woken, too
-type EventState struct{ word atomic.Uint32 }
+type EventState struct{ word shared.Uint32 }
 
 // EventSize is the shared memory of an Event in bytes; it is aligned to 4.
 const EventSize = 4
@@ -102,7 +102,7 @@ func (e *Event) Wait(ctx context.Context) error {
 		e.edge.acquire()
 		return nil
 	}
-	err := e.gate.wait(ctx, func(announce bool) (done bool, word *atomic.Uint32, seen uint32) {
+	err := e.gate.wait(ctx, func(announce bool) (done bool, word *shared.Uint32, seen uint32) {
 		done, seen = e.state.happened(came, announce)
 		return done, &e.state.word, seen
 	})

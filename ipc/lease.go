@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/shm"
 )
@@ -86,16 +87,16 @@ type Lease struct {
 // the words that consumers look at anyway.
 type lending struct {
 	// table names the block with the leases; 0 if there is none yet. Written once.
-	table atomic.Uint64
+	table shared.Uint64
 
 	// marks are two counts: in the high half, of what made it worthwhile to look for
 	// returned messages; in the low half, that count when somebody had looked and
 	// found nothing that is due. Raised by Nack, evened by who looked.
-	marks atomic.Uint64
+	marks shared.Uint64
 
 	// due is when the first of the returned messages may be delivered again, by
 	// CLOCK_MONOTONIC, or 0. Written by who looked.
-	due atomic.Int64
+	due shared.Int64
 
 	// joins is the doorbell of those who wait until everything is acknowledged.
 	joins doorbell
@@ -115,18 +116,18 @@ func (l *lending) called() bool {
 // A leaseHeader is the begin of each slot; the message follows. Only the slot's
 // owner writes to anything but its state.
 type leaseHeader struct {
-	state   atomic.Uint64
-	stamp   atomic.Uint64 // of the position that the message came from
-	due     atomic.Int64  // of a returned one: CLOCK_MONOTONIC, or 0
-	length  atomic.Uint32
-	attempt atomic.Uint32 // deliveries so far
+	state   shared.Uint64
+	stamp   shared.Uint64 // of the position that the message came from
+	due     shared.Int64  // of a returned one: CLOCK_MONOTONIC, or 0
+	length  shared.Uint32
+	attempt shared.Uint32 // deliveries so far
 }
 
 const leaseHeaderSize = 32
 
 // A leaseGeometry is the first line of a lease table; written by InitLeases only.
 type leaseGeometry struct {
-	magic      atomic.Uint32
+	magic      shared.Uint32
 	count      uint32
 	stride     uint32
 	inline     uint32

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/shm"
 )
@@ -416,7 +416,7 @@ func leasesStorm(t *testing.T, capacity int, lap uint64) {
 		r.SetLeaseTable(1)
 		return r, m
 	}
-	var id, committed, acknowledged atomic.Uint64
+	var id, committed, acknowledged shared.Uint64
 	var acked sync.Map
 	put := func() {
 		r, m := open()

@@ -2,9 +2,9 @@ package ipc
 
 import (
 	"sync"
-	"sync/atomic"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 )
 
@@ -25,8 +25,8 @@ import (
 // Announce and the look want the readers to themselves, like any use of them; Sleep
 // does not touch them.
 type Lookout struct {
-	epoch *atomic.Uint32
-	bell  atomic.Uint32
+	epoch *shared.Uint32
+	bell  shared.Uint32
 	words []sys.Futex // of the last Announce: bell, epoch, and then one of each stream
 }
 

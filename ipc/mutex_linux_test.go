@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -21,7 +22,7 @@ type lockBench struct {
 	_       [120]byte
 	counter int64 // guarded by mutex
 	_       [120]byte
-	ready   atomic.Int64
+	ready   shared.Int64
 	stop    atomic.Bool
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -209,13 +210,13 @@ func TestMutexIgnoringOwnerDeath(t *testing.T) {
 func TestMutexSurvivesAKillAfterEachStep(t *testing.T) {
 	for _, kill := range []struct {
 		after string
-		leave func(word *atomic.Uint32, dead uint32)
+		leave func(word *shared.Uint32, dead uint32)
 		died  bool
 	}{
-		{"0 → me", func(w *atomic.Uint32, d uint32) { w.Store(d | waiters) }, true},
-		{"me|w → 0, no wake-up", func(w *atomic.Uint32, _ uint32) { w.Store(0) }, false},
-		{"0 → me|waiters", func(w *atomic.Uint32, d uint32) { w.Store(d | waiters) }, true},
-		{"me → DeadOwner, no wake-up", func(w *atomic.Uint32, _ uint32) { w.Store(uint32(shm.DeadOwner)) }, true},
+		{"0 → me", func(w *shared.Uint32, d uint32) { w.Store(d | waiters) }, true},
+		{"me|w → 0, no wake-up", func(w *shared.Uint32, _ uint32) { w.Store(0) }, false},
+		{"0 → me|waiters", func(w *shared.Uint32, d uint32) { w.Store(d | waiters) }, true},
+		{"me → DeadOwner, no wake-up", func(w *shared.Uint32, _ uint32) { w.Store(uint32(shm.DeadOwner)) }, true},
 	} {
 		t.Run(kill.after, func(t *testing.T) {
 			a, b, da, _, s := twoViews(t)
@@ -305,7 +306,7 @@ func TestMutexExcludes(t *testing.T) {
 	const processes, goroutines, rounds = 3, 4, 300
 	w, s := newWorld(t), new(MutexState)
 	var count, want int
-	var wanted atomic.Int64
+	var wanted shared.Int64
 	var wg sync.WaitGroup
 	ctx := within(t)
 	for range processes {

@@ -3,9 +3,9 @@ package ipc
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -70,7 +70,7 @@ import (
 // giving up at any time; without the heir's change of word the check finds the
 // lost wake-up.
 type MutexState struct {
-	word, heir atomic.Uint32
+	word, heir shared.Uint32
 }
 
 // MutexSize is the shared memory of a Mutex in bytes; it is aligned to 4.
@@ -158,7 +158,7 @@ func (m *Mutex) passage(g *gate, r *readers) passage {
 }
 
 // try is the attempt for the gate. An announcing one is the leader's.
-func (p *passage) try(announce bool) (done bool, word *atomic.Uint32, seen uint32) {
+func (p *passage) try(announce bool) (done bool, word *shared.Uint32, seen uint32) {
 	if announce {
 		p.as = p.m.me | waiters
 		p.hurry()
@@ -204,7 +204,7 @@ func (p *passage) claim(v uint32) bool {
 
 // claimed ends a successful try. Close counts on whoever was waiting to give the
 // lock back.
-func (p *passage) claimed() (bool, *atomic.Uint32, uint32) {
+func (p *passage) claimed() (bool, *shared.Uint32, uint32) {
 	switch closed := p.gate.closed.Load(); {
 	case closed && p.readers != nil:
 		p.err = errors.Join(ErrClosed, p.readers.leave())

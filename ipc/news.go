@@ -2,9 +2,9 @@ package ipc
 
 import (
 	"math"
-	"sync/atomic"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // A news is a word in shared memory on which processes sleep until something
@@ -23,7 +23,7 @@ import (
 // succeeds, it must call pass, which wakes one more; if it fails, it has set
 // waiters again by expect. A kill of whoever was to publish or to pass is made up
 // for by the death epoch.
-type news struct{ word atomic.Uint32 }
+type news struct{ word shared.Uint32 }
 
 // expect announces a sleeper and returns the value to sleep on.
 func (n *news) expect() uint32 {

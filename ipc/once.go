@@ -2,7 +2,8 @@ package ipc
 
 import (
 	"context"
-	"sync/atomic"
+
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // A OnceState is the shared memory of a Once. Zero is one that is not done.
@@ -14,7 +15,7 @@ import (
 // A kill before done is stored hands the lock on, so that the next one runs f.
 type OnceState struct {
 	lock MutexState
-	done atomic.Uint32
+	done shared.Uint32
 }
 
 // OnceSize is the shared memory of a Once in bytes; it is aligned to 4.

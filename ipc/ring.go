@@ -8,6 +8,7 @@ import (
 	"math/bits"
 	"sync/atomic"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -193,24 +194,24 @@ const (
 
 // A ringGeometry is the first line of a Ring; written by InitRing only.
 type ringGeometry struct {
-	magic    atomic.Uint32
+	magic    shared.Uint32
 	capacity uint32
 	stride   uint32
 	inline   uint32
-	notes    [2]atomic.Uint64
+	notes    [2]shared.Uint64
 	chained  chainLink
 }
 
 // A putWatch is what producers look at, and nobody writes often.
 type putWatch struct {
-	closed atomic.Uint32
+	closed shared.Uint32
 	_      uint32
 	puts   doorbell
 }
 
 // A getWatch is what consumers look at, and nobody writes often.
 type getWatch struct {
-	scanned atomic.Uint32
+	scanned shared.Uint32
 	_       uint32
 	frees   doorbell
 	lending lending
@@ -221,12 +222,12 @@ type getWatch struct {
 type cells struct {
 	ring  *Ring
 	me    uint64 // the owner field of this process's states
-	epoch *atomic.Uint32
+	epoch *shared.Uint32
 
-	tail, head *atomic.Uint64
-	notes      *[2]atomic.Uint64
-	closed     *atomic.Uint32
-	scanned    *atomic.Uint32
+	tail, head *shared.Uint64
+	notes      *[2]shared.Uint64
+	closed     *shared.Uint32
+	scanned    *shared.Uint32
 	puts       *doorbell
 	frees      *doorbell
 	lending    *lending
@@ -335,8 +336,8 @@ func checkGeometry(size int, capacity, stride, inline uint32) error {
 func newCells(mem []byte, capacity, stride, inline uint32) *cells {
 	put, get := shm.At[putWatch](mem, 128), shm.At[getWatch](mem, 256)
 	return &cells{
-		tail:     shm.At[atomic.Uint64](mem, 384),
-		head:     shm.At[atomic.Uint64](mem, 512),
+		tail:     shm.At[shared.Uint64](mem, 384),
+		head:     shm.At[shared.Uint64](mem, 512),
 		notes:    &shm.At[ringGeometry](mem, 0).notes,
 		closed:   &put.closed,
 		puts:     &put.puts,
@@ -365,7 +366,7 @@ func (r *Ring) Inline() int { return int(r.cells.Load().inline) }
 
 // Note is word i, 0 or 1, of two that lie in the ring's memory for those who use
 // it; the ring does not look at them. They are 0 at first.
-func (r *Ring) Note(i int) *atomic.Uint64 { return &r.cells.Load().notes[i] }
+func (r *Ring) Note(i int) *shared.Uint64 { return &r.cells.Load().notes[i] }
 
 // Len is about the number of messages: those that are being put are counted,
 // those that are being read are not. It may be outdated when it returns.
@@ -432,7 +433,7 @@ var detached = func() *cells {
 	c := newCells(mem, 1, cellAlign, 0)
 	c.closed.Store(1)
 	c.inline = MaxRingInline // so that Put says ErrClosed, not ErrTooLarge
-	c.ring, c.epoch, c.me = &Ring{lender: new(lender)}, new(atomic.Uint32), ownerField(shm.DeadOwner)
+	c.ring, c.epoch, c.me = &Ring{lender: new(lender)}, new(shared.Uint32), ownerField(shm.DeadOwner)
 	return c
 }()
 

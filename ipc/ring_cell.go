@@ -2,8 +2,8 @@ package ipc
 
 import (
 	"fmt"
-	"sync/atomic"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -24,7 +24,7 @@ import (
 // Only the owner of a cell may touch anything but its state, and nobody's else
 // while it is ready or vacant. The change of state hands the rest over.
 type cellHeader struct {
-	state   atomic.Uint64
+	state   shared.Uint64
 	length  uint32
 	attempt uint16
 	kind    uint16

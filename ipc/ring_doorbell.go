@@ -2,9 +2,9 @@ package ipc
 
 import (
 	"math"
-	"sync/atomic"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // A doorbell is how processes sleep until something happens that others do, such
@@ -40,9 +40,9 @@ import (
 // the death epoch. A waker that is stopped there holds up only the wake-up for
 // what it has published itself: the next waker sees the same calls.
 type doorbell struct {
-	rung     atomic.Uint32
+	rung     shared.Uint32
 	_        uint32
-	sleepers atomic.Uint64
+	sleepers shared.Uint64
 }
 
 // awaited reports whether somebody may sleep.

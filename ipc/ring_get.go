@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync/atomic"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -114,7 +114,7 @@ func (r *Ring) takeSlow(ctx context.Context) (t Taken, err error) {
 	}
 	v := vigil{bell: cells.puts}
 	var clock alarmClock
-	waitErr := r.get.wait(ctx, func(announce bool) (bool, *atomic.Uint32, uint32) {
+	waitErr := r.get.wait(ctx, func(announce bool) (bool, *shared.Uint32, uint32) {
 		var rung uint32
 		if announce {
 			rung = v.announce()

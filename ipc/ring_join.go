@@ -2,7 +2,8 @@ package ipc
 
 import (
 	"context"
-	"sync/atomic"
+
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // Join waits until every message that was put has been dealt with: taken and
@@ -22,7 +23,7 @@ func (r *Ring) Join(ctx context.Context) error {
 	}
 	v := vigil{bell: &c.lending.joins}
 	var err error
-	waitErr := r.join.wait(ctx, func(announce bool) (bool, *atomic.Uint32, uint32) {
+	waitErr := r.join.wait(ctx, func(announce bool) (bool, *shared.Uint32, uint32) {
 		var rung uint32
 		if announce {
 			rung = v.announce()

@@ -11,13 +11,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/spin"
 	"github.com/mpgo/mp/shm"
 )
@@ -32,10 +32,10 @@ import (
 //	4096  props     whatever the roles play with
 type stage struct {
 	segment  *shm.Segment
-	epoch    *atomic.Uint32
-	curtain  *atomic.Uint32
-	counters []atomic.Uint64
-	deaths   []atomic.Uint32
+	epoch    *shared.Uint32
+	curtain  *shared.Uint32
+	counters []shared.Uint64
+	deaths   []shared.Uint32
 	props    []byte
 	self     shm.Incarnation
 }
@@ -43,17 +43,17 @@ type stage struct {
 const stageProps = 4096
 
 func (s *stage) Self() shm.Incarnation        { return s.self }
-func (s *stage) Epoch() *atomic.Uint32        { return s.epoch }
+func (s *stage) Epoch() *shared.Uint32        { return s.epoch }
 func (s *stage) Alive(i shm.Incarnation) bool { return s.deaths[i.Slot()].Load() < i.Generation() }
 
 func setStage(segment *shm.Segment, self shm.Incarnation) *stage {
 	mem := segment.Bytes()
 	return &stage{
 		segment:  segment,
-		epoch:    shm.At[atomic.Uint32](mem, 0),
-		curtain:  shm.At[atomic.Uint32](mem, 4),
-		counters: shm.SliceAt[atomic.Uint64](mem, 64, 32),
-		deaths:   shm.SliceAt[atomic.Uint32](mem, 1024, shm.MaxProcesses),
+		epoch:    shm.At[shared.Uint32](mem, 0),
+		curtain:  shm.At[shared.Uint32](mem, 4),
+		counters: shm.SliceAt[shared.Uint64](mem, 64, 32),
+		deaths:   shm.SliceAt[shared.Uint32](mem, 1024, shm.MaxProcesses),
 		props:    mem[stageProps:],
 		self:     self,
 	}
@@ -303,8 +303,8 @@ const (
 	stormWords = stormEach / 32
 )
 
-func stormBitmap(s *stage, ringSize, producer int) []atomic.Uint32 {
-	return shm.SliceAt[atomic.Uint32](s.props, (ringSize+63)&^63+producer*stormWords*4, stormWords)
+func stormBitmap(s *stage, ringSize, producer int) []shared.Uint32 {
+	return shm.SliceAt[shared.Uint32](s.props, (ringSize+63)&^63+producer*stormWords*4, stormWords)
 }
 
 // playStormPut puts its messages as producer args[1]; args[0] is the ring's size.
@@ -312,7 +312,7 @@ func stormBitmap(s *stage, ringSize, producer int) []atomic.Uint32 {
 func playStormPut(s *stage, args []int) {
 	r := s.ring(0)
 	msg := make([]byte, 40)
-	returned := shm.SliceAt[atomic.Uint32](s.props, args[2]+4*args[1], 1)
+	returned := shm.SliceAt[shared.Uint32](s.props, args[2]+4*args[1], 1)
 	for i := range stormEach {
 		binary.LittleEndian.PutUint32(msg, uint32(args[1]))
 		binary.LittleEndian.PutUint32(msg[4:], uint32(i))
@@ -408,7 +408,7 @@ func TestRingStormOfKilledProcesses(t *testing.T) {
 	}
 	returned, got := 0, 0
 	for p := range nextProducer {
-		n := int(shm.At[atomic.Uint32](s.props, returnedAt+4*p).Load())
+		n := int(shm.At[shared.Uint32](s.props, returnedAt+4*p).Load())
 		returned += n
 		bits := stormBitmap(s, size, p)
 		for i := range stormEach {

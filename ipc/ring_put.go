@@ -2,7 +2,8 @@ package ipc
 
 import (
 	"context"
-	"sync/atomic"
+
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // A Claimed cell is the caller's to fill. It must be given back, by Commit or by
@@ -77,7 +78,7 @@ func (r *Ring) claimSlow(ctx context.Context) (c Claimed, err error) {
 		}
 	}
 	v := vigil{bell: cells.frees}
-	waitErr := r.put.wait(ctx, func(announce bool) (bool, *atomic.Uint32, uint32) {
+	waitErr := r.put.wait(ctx, func(announce bool) (bool, *shared.Uint32, uint32) {
 		var rung uint32
 		if announce {
 			rung = v.announce()
@@ -157,7 +158,7 @@ func (c *cells) cannotClaim(pos uint64, cell *cellHeader, state, free uint64) er
 // help moves a hint past pos, whose cell is so far ahead. That is at most one lap:
 // nobody can have claimed a position of the next lap without having read that lap in
 // the hint.
-func (c *cells) help(hint *atomic.Uint64, pos uint64, ahead int64) error {
+func (c *cells) help(hint *shared.Uint64, pos uint64, ahead int64) error {
 	if ahead > lapUnit && hint.Load() == pos {
 		return damagedPosition(pos)
 	}
@@ -166,7 +167,7 @@ func (c *cells) help(hint *atomic.Uint64, pos uint64, ahead int64) error {
 }
 
 // moveOn moves a hint to pos, unless others have moved it there or beyond.
-func moveOn(hint *atomic.Uint64, pos uint64) {
+func moveOn(hint *shared.Uint64, pos uint64) {
 	for { // again if somebody helped
 		at := hint.Load()
 		if int64(pos-at) <= 0 || hint.CompareAndSwap(at, pos) {

@@ -3,7 +3,8 @@ package ipc
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+
+	"github.com/mpgo/mp/internal/shared"
 )
 
 var (
@@ -116,7 +117,7 @@ func (r *Ring) receiveSlow(ctx context.Context) (l Lease, err error) {
 	c, table := r.cells.Load(), r.lender.opened.Load()
 	messages, slots, joins := vigil{bell: c.puts}, vigil{bell: table.frees}, vigil{bell: &c.lending.joins}
 	var clock alarmClock
-	waitErr := r.lease.wait(ctx, func(announce bool) (bool, *atomic.Uint32, uint32) {
+	waitErr := r.lease.wait(ctx, func(announce bool) (bool, *shared.Uint32, uint32) {
 		var onMessage, onSlot, onJoin uint32
 		if announce {
 			onMessage, onSlot, onJoin = messages.announce(), slots.announce(), joins.announce()

@@ -8,13 +8,13 @@ import (
 	"math"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -333,7 +333,7 @@ func TestRingClaimBesideCloseIsAborted(t *testing.T) {
 func TestRingCloseAmidTraffic(t *testing.T) {
 	for range 50 {
 		rings, _ := aRing(t, 4, 3, 8, 1<<31-3)
-		var committed, got atomic.Int64
+		var committed, got shared.Int64
 		var all sync.WaitGroup
 		for _, r := range rings[:2] {
 			all.Go(func() {
@@ -683,7 +683,7 @@ func stormOfDeaths(t *testing.T, w *world, mem []byte) {
 		require.NoError(t, err)
 		return r, m
 	}
-	var id, committed atomic.Uint64
+	var id, committed shared.Uint64
 	var got sync.Map
 	put := func() {
 		r, m := open()
@@ -749,7 +749,7 @@ var queueModel = porcupine.Model{
 func TestRingIsLinearizable(t *testing.T) {
 	for round := range 30 {
 		rings, _ := aRing(t, 2, 1+round%4, 8, firstLaps[round%3])
-		var clock atomic.Int64
+		var clock shared.Int64
 		var mu sync.Mutex
 		var history []porcupine.Operation
 		record := func(client int, input string, f func() string) {

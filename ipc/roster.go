@@ -1,8 +1,7 @@
 package ipc
 
 import (
-	"sync/atomic"
-
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -15,7 +14,7 @@ import (
 // An entry is written by its process alone, save where the object says otherwise.
 // As the incarnation is part of it, an entry of a dead process is recognised, and
 // the next process of the slot replaces it.
-type roster [shm.MaxProcesses]atomic.Uint64
+type roster [shm.MaxProcesses]shared.Uint64
 
 func entry(owner shm.Incarnation, value uint32) uint64 {
 	return uint64(owner)<<32 | uint64(value)
@@ -24,7 +23,7 @@ func entry(owner shm.Incarnation, value uint32) uint64 {
 func entryOwner(e uint64) shm.Incarnation { return shm.Incarnation(e >> 32) }
 
 // of is the entry of a process.
-func (r *roster) of(i shm.Incarnation) *atomic.Uint64 { return &r[i.Slot()] }
+func (r *roster) of(i shm.Incarnation) *shared.Uint64 { return &r[i.Slot()] }
 
 // value is what the process has in the roster.
 func (r *roster) value(i shm.Incarnation) uint32 {

@@ -3,9 +3,9 @@ package ipc
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -40,7 +40,7 @@ import (
 //	unlocked          as of a Mutex
 type RWMutexState struct {
 	writer   MutexState
-	admitted atomic.Uint32
+	admitted shared.Uint32
 	left     news
 	readers  roster
 }
@@ -70,7 +70,7 @@ type RWMutex struct {
 // readers is the part of a RWMutex that its readers use.
 type readers struct {
 	s    *RWMutexState
-	mine *atomic.Uint64
+	mine *shared.Uint64
 	me   shm.Incarnation
 	edge edge
 }
@@ -99,7 +99,7 @@ func (l *RWMutex) Lock(ctx context.Context) error {
 }
 
 func (l *RWMutex) awaitReaders(ctx context.Context) error {
-	return l.drain.wait(ctx, func(announce bool) (done bool, word *atomic.Uint32, seen uint32) {
+	return l.drain.wait(ctx, func(announce bool) (done bool, word *shared.Uint32, seen uint32) {
 		if announce {
 			seen = l.state.left.expect()
 		}

@@ -3,9 +3,9 @@ package ipc
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // A SemaphoreState is the shared memory of a Semaphore. Zero is a semaphore without
@@ -57,7 +57,7 @@ import (
 //	resigned    the wake-up of all on heir is missing: the epoch makes up for it
 //
 // This is the protocol of docs/models/semaphore.pml.
-type SemaphoreState struct{ word, heir atomic.Uint32 }
+type SemaphoreState struct{ word, heir shared.Uint32 }
 
 // SemaphoreSize is the shared memory of a Semaphore in bytes; it is aligned to 4.
 const SemaphoreSize = 8
@@ -171,7 +171,7 @@ type permission struct {
 }
 
 // try is the attempt for the gate. An announcing one is the leader's.
-func (p *permission) try(announce bool) (done bool, word *atomic.Uint32, seen uint32) {
+func (p *permission) try(announce bool) (done bool, word *shared.Uint32, seen uint32) {
 	if announce {
 		p.announced = true
 		p.hurry()

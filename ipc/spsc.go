@@ -7,9 +7,9 @@ import (
 	"io"
 	"math/bits"
 	"sync"
-	"sync/atomic"
 
 	"github.com/mpgo/mp/internal/race"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -114,7 +114,7 @@ var ErrEndTaken = errors.New("another process has this end")
 // On arm64 an ordinary atomic store and load are ordered as needed and nobody
 // needs more.
 type streamMemory struct {
-	tail, head     *atomic.Uint64
+	tail, head     *shared.Uint64
 	writer, reader *streamEnd
 	records        []byte
 	mask           uint64
@@ -146,11 +146,11 @@ func findEdges(mem []byte) *streamEdges {
 
 // A streamEnd is what an end says of itself.
 type streamEnd struct {
-	owner   atomic.Uint32 // incarnation; written by who opens, and hands over
-	closed  atomic.Uint32 // endOpen, then another for ever; written by the owner, or Lose
-	waiting atomic.Uint32 // 1: wake me; written by the owner, cleared by the peer
-	rung    atomic.Uint32 // raised by the peer; the owner sleeps on it
-	barrier atomic.Uint32 // 1: I make the barrier before I sleep; by the owner
+	owner   shared.Uint32 // incarnation; written by who opens, and hands over
+	closed  shared.Uint32 // endOpen, then another for ever; written by the owner, or Lose
+	waiting shared.Uint32 // 1: wake me; written by the owner, cleared by the peer
+	rung    shared.Uint32 // raised by the peer; the owner sleeps on it
+	barrier shared.Uint32 // 1: I make the barrier before I sleep; by the owner
 }
 
 // What closed says.
@@ -177,7 +177,7 @@ const (
 )
 
 type streamGeometry struct {
-	magic    atomic.Uint32
+	magic    shared.Uint32
 	capacity uint32
 	fixed    uint32
 }
@@ -252,8 +252,8 @@ func openStream(mem []byte) (streamMemory, error) {
 
 func viewStream(mem []byte, capacity uint32, fixed int) streamMemory {
 	m := streamMemory{
-		tail:    shm.At[atomic.Uint64](mem, 128),
-		head:    shm.At[atomic.Uint64](mem, 256),
+		tail:    shm.At[shared.Uint64](mem, 128),
+		head:    shm.At[shared.Uint64](mem, 256),
 		writer:  shm.At[streamEnd](mem, 384),
 		reader:  shm.At[streamEnd](mem, 512),
 		records: mem[streamHeader : streamHeader+int(capacity) : streamHeader+int(capacity)],

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mpgo/mp/internal/futex"
 	"github.com/mpgo/mp/internal/race"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/shm"
 )
@@ -55,7 +56,7 @@ func (e *end) agree() {
 
 // publish stores this end's position, so that the peer sees what it hands over,
 // and wakes the peer if it waits.
-func (e *end) publish(word *atomic.Uint64, pos uint64) {
+func (e *end) publish(word *shared.Uint64, pos uint64) {
 	if e.unfenced() {
 		storeRelease(word, pos)
 	} else {

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mpgo/mp/internal/goroutine"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 )
 
@@ -44,7 +45,7 @@ type favour struct {
 // favoured is one goroutine with an end. Only it writes next, while it has the favour.
 type favoured struct {
 	goroutine uintptr
-	next      atomic.Uint64
+	next      shared.Uint64
 	_         [48]byte // a line of its own
 }
 
@@ -71,7 +72,7 @@ func (f *favour) grant(position uint64) {
 
 // withdraw takes the favour back. It reports the position of the one who had it, if
 // somebody had.
-func (f *favour) withdraw(shared *atomic.Uint64, record uint64) (position uint64, was bool) {
+func (f *favour) withdraw(shared *shared.Uint64, record uint64) (position uint64, was bool) {
 	to := f.to.Load()
 	if to == nil {
 		return 0, false

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync/atomic"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/shm"
 )
@@ -178,7 +178,7 @@ func (r *StreamReader) takeSlow(ctx context.Context) (b []byte, err error) {
 			return b, err
 		}
 	}
-	waitErr := r.gate.wait(ctx, func(announce bool) (bool, *atomic.Uint32, uint32) {
+	waitErr := r.gate.wait(ctx, func(announce bool) (bool, *shared.Uint32, uint32) {
 		var rung uint32
 		if announce {
 			rung = r.announce()

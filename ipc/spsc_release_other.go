@@ -2,9 +2,9 @@
 
 package ipc
 
-import "sync/atomic"
+import "github.com/mpgo/mp/internal/shared"
 
 // releaseIsCheaper: Go's atomic Store is no dearer than a release here.
 const releaseIsCheaper = false
 
-func storeRelease(word *atomic.Uint64, v uint64) { word.Store(v) }
+func storeRelease(word *shared.Uint64, v uint64) { word.Store(v) }

@@ -3,8 +3,9 @@
 package ipc
 
 import (
-	"sync/atomic"
 	"unsafe"
+
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // releaseIsCheaper: Go's atomic Store is a locked exchange here, which waits until
@@ -21,7 +22,7 @@ const releaseIsCheaper = true
 // their order (Intel SDM 3A 9.2.2, AMD64 APM 2 7.2), and one aligned word is stored
 // at once. It is inlined because the return address of a call is a store as well;
 // see Put. Under the race detector, which would not know of it, it is not used.
-func storeRelease(word *atomic.Uint64, v uint64) {
+func storeRelease(word *shared.Uint64, v uint64) {
 	// SAFETY: an atomic.Uint64 is one uint64, aligned to 8 bytes.
 	*(*uint64)(unsafe.Pointer(word)) = v
 }

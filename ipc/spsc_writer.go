@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync/atomic"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -219,7 +219,7 @@ func (w *StreamWriter) claimSlow(ctx context.Context, n int) (b []byte, err erro
 			return b, err
 		}
 	}
-	waitErr := w.gate.wait(ctx, func(announce bool) (bool, *atomic.Uint32, uint32) {
+	waitErr := w.gate.wait(ctx, func(announce bool) (bool, *shared.Uint32, uint32) {
 		var rung uint32
 		if announce {
 			rung = w.announce()

@@ -1,9 +1,9 @@
 package ipc
 
 import (
-	"sync/atomic"
 	"time"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -32,7 +32,7 @@ const (
 // at what it waits for after it has become heir, and that whoever gives it up
 // looks for an heir afterwards, is the object's affair.
 type succession struct {
-	heir *atomic.Uint32
+	heir *shared.Uint32
 	me   uint32
 	d    Domain
 	gate *gate // where the goroutine waits

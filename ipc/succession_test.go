@@ -4,11 +4,12 @@ import (
 	"context"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // A pair is an object's views of two processes: how each has it, and how it gives
@@ -18,7 +19,7 @@ type pair struct {
 	have [2]func(ctx context.Context) error
 	give [2]func() error
 
-	heir, word *atomic.Uint32
+	heir, word *shared.Uint32
 	keep       uint32 // what word is when it is free, and kept for the heir
 	free       uint32 // what word is when it is free and nobody waits
 }
@@ -84,7 +85,7 @@ func TestNobodyStarves(t *testing.T) {
 func testFairness(t *testing.T, p pair, other int, hold time.Duration) {
 	ctx, cancel := context.WithCancel(within(t))
 	defer cancel()
-	var taken atomic.Int64
+	var taken shared.Int64
 	greedy := start(func() error {
 		for {
 			if err := p.have[0](ctx); err != nil {

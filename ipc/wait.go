@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/spin"
 	"github.com/mpgo/mp/internal/sys"
 )
@@ -58,9 +59,9 @@ import (
 // gate with those who wait for this one, because of the attempt after queuing; but
 // not those who wait to be admitted with those who wait for them.
 type gate struct {
-	epoch *atomic.Uint32 // the Domain's
+	epoch *shared.Uint32 // the Domain's
 
-	bell   atomic.Uint32 // raised and woken to make the leader look again
+	bell   shared.Uint32 // raised and woken to make the leader look again
 	closed atomic.Bool   // set once; all who wait leave
 	users  atomic.Int32  // goroutines inside wait
 
@@ -79,7 +80,7 @@ type gate struct {
 // the value that word had when the attempt failed. With announce it first puts
 // the mark into the word by which the word's changer knows that somebody sleeps.
 // A final error is reported by done, in a variable of the caller.
-type attempt = func(announce bool) (done bool, word *atomic.Uint32, seen uint32)
+type attempt = func(announce bool) (done bool, word *shared.Uint32, seen uint32)
 
 func newGate(d Domain) *gate {
 	g := &gate{epoch: d.Epoch()}
@@ -162,7 +163,7 @@ func (g *gate) ring() {
 // afterwards.
 func (g *gate) lead(ctx context.Context, try attempt) error {
 	defer g.pass()
-	var slept *atomic.Uint32
+	var slept *shared.Uint32
 	for {
 		bell, epoch := g.bell.Load(), g.epoch.Load()
 		if g.closed.Load() {
@@ -189,7 +190,7 @@ func (g *gate) lead(ctx context.Context, try attempt) error {
 }
 
 // forward passes on a wake-up that a leaving leader may have received.
-func forward(word *atomic.Uint32) {
+func forward(word *shared.Uint32) {
 	if word != nil {
 		futex.Wake(word, 1)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // A tap is the least of all objects: what flows is counted, one at a time.
@@ -19,7 +20,7 @@ type tap struct {
 	drops   atomic.Int32
 }
 
-func (p *tap) try(announce bool) (bool, *atomic.Uint32, uint32) {
+func (p *tap) try(announce bool) (bool, *shared.Uint32, uint32) {
 	var seen uint32
 	if announce {
 		seen = p.changed.expect()
@@ -86,15 +87,15 @@ func TestGateCancelledWaitersSwallowNothing(t *testing.T) {
 func TestGateQueuedWaiterLooksOnceMore(t *testing.T) {
 	d := newWorld(t).mate()
 	g := newGate(d)
-	var word atomic.Uint32
+	var word shared.Uint32
 	ctx, cancel := context.WithCancel(within(t))
 	leader := start(func() error {
-		return g.wait(ctx, func(bool) (bool, *atomic.Uint32, uint32) { return false, &word, 0 })
+		return g.wait(ctx, func(bool) (bool, *shared.Uint32, uint32) { return false, &word, 0 })
 	})
 	eventually(t, func() bool { return g.waiting() == 1 })
 	g.spinning.Store(true) // so that it does not succeed by spinning
 	require.NoError(t, ends(t, start(func() error {
-		return g.wait(within(t), func(bool) (bool, *atomic.Uint32, uint32) { return true, nil, 0 })
+		return g.wait(within(t), func(bool) (bool, *shared.Uint32, uint32) { return true, nil, 0 })
 	})))
 	g.spinning.Store(false)
 	cancel()
@@ -115,7 +116,7 @@ func TestGateCancellationWakesTheLeader(t *testing.T) {
 		}
 		var attempts atomic.Int32
 		left := start(func() time.Time {
-			_ = g.wait(ctx, func(announce bool) (bool, *atomic.Uint32, uint32) {
+			_ = g.wait(ctx, func(announce bool) (bool, *shared.Uint32, uint32) {
 				if announce {
 					attempts.Add(1)
 				}

@@ -4,20 +4,20 @@ import (
 	"context"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
 
 // A world is several simulated processes in one: shared words on the Go heap,
 // where the race detector sees them, and deaths that tests declare.
 type world struct {
-	epoch atomic.Uint32
+	epoch shared.Uint32
 	dead  sync.Map // shm.Incarnation → true
 	next  uint32
 }
@@ -42,7 +42,7 @@ func (w *world) mate() *mate {
 }
 
 func (m *mate) Self() shm.Incarnation { return m.self }
-func (m *mate) Epoch() *atomic.Uint32 { return &m.epoch }
+func (m *mate) Epoch() *shared.Uint32 { return &m.epoch }
 func (m *mate) Alive(i shm.Incarnation) bool {
 	_, dead := m.dead.Load(i)
 	return !dead

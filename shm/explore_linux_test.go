@@ -7,12 +7,12 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/testkit"
 )
 
@@ -151,7 +151,7 @@ func init() {
 		if stamp&0xff >= uint64(len(mem)/8) {
 			return false
 		}
-		w := At[atomic.Uint64](mem, int(stamp&0xff)*8).Load()
+		w := At[shared.Uint64](mem, int(stamp&0xff)*8).Load()
 		owner := Incarnation(w & (1<<31 - 1))
 		return w>>40 == stamp>>8 && w>>32&0xff != cellFree && (w>>32&0xff != cellWriting || a.Alive(owner))
 	})
@@ -169,7 +169,7 @@ func cellState(lap uint64, phase uint64, owner Incarnation) uint64 {
 	return lap<<40 | phase<<32 | uint64(owner)
 }
 
-func (p *actor) cell(i int) *atomic.Uint64 { return At[atomic.Uint64](p.q.Bytes(), i*8) }
+func (p *actor) cell(i int) *shared.Uint64 { return At[shared.Uint64](p.q.Bytes(), i*8) }
 
 // share gives all of them a queue.
 func (x *exploration) share() {

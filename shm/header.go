@@ -1,6 +1,6 @@
 package shm
 
-import "sync/atomic"
+import "github.com/mpgo/mp/internal/shared"
 
 // A header stands for one block of memory: a small block of a span, or a run of
 // units. It is one cache line:
@@ -51,12 +51,12 @@ import "sync/atomic"
 //	freeing   the burial makes it live again and asks anew
 //	doomed    the burial takes it over and finishes
 type header struct {
-	state   atomic.Uint64
-	size    atomic.Uint64
-	kind    atomic.Uint32
-	typ     atomic.Uint32
-	anchor  atomic.Uint64
-	holders [MaxProcesses / 64]atomic.Uint64
+	state   shared.Uint64
+	size    shared.Uint64
+	kind    shared.Uint32
+	typ     shared.Uint32
+	anchor  shared.Uint64
+	holders [MaxProcesses / 64]shared.Uint64
 }
 
 // state is the value of a header's state word.

@@ -2,17 +2,17 @@ package shm
 
 import (
 	"fmt"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 )
 
-func futexWait(w *atomic.Uint32, seen uint32) error {
+func futexWait(w *shared.Uint32, seen uint32) error {
 	return futex.Wait([]sys.Futex{{Word: w, Val: seen}}, sys.Monotonic()+int64(hangs))
 }
 

@@ -1,6 +1,6 @@
 package shm
 
-import "sync/atomic"
+import "github.com/mpgo/mp/internal/shared"
 
 // An arena's memory, from its start:
 //
@@ -31,7 +31,7 @@ const (
 // arenaHeader is the first page. Fields above the line are written by the
 // creator before magic and never again; each word below has a line of its own.
 type arenaHeader struct {
-	magic   atomic.Uint64 // written last: everything else is there
+	magic   shared.Uint64 // written last: everything else is there
 	version uint32
 	order   uint32 // orderMark as the creator's machine writes it
 	size    uint64 // of the whole arena, bytes
@@ -41,17 +41,17 @@ type arenaHeader struct {
 
 	// epoch counts proven deaths. Whoever proves one raises it and wakes all who
 	// sleep on it; whoever blocks on a shared word sleeps on it, too.
-	epoch atomic.Uint32
+	epoch shared.Uint32
 	_     [128 - 4]byte
 
 	// tableVersion counts processes that joined, so that guardians look at the
 	// table again.
-	tableVersion atomic.Uint32
+	tableVersion shared.Uint32
 	_            [128 - 4]byte
 
 	// highWater is above every unit that was ever claimed. It is raised before the
 	// claim and never falls, so that a scan to it misses nothing.
-	highWater atomic.Uint64
+	highWater shared.Uint64
 	_         [128 - 8]byte
 }
 

@@ -7,12 +7,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/internal/testkit"
 	"github.com/mpgo/mp/shm"
@@ -39,7 +39,7 @@ func TestTwoProcessesShareANamedSegment(t *testing.T) {
 	require.Equal(t, "10000", c.Hear())
 	count(n.Bytes())
 	require.Equal(t, "counted", c.Hear())
-	require.EqualValues(t, 2*rounds, shm.At[atomic.Uint64](n.Bytes(), 0).Load())
+	require.EqualValues(t, 2*rounds, shm.At[shared.Uint64](n.Bytes(), 0).Load())
 	c.Kill()
 	require.FileExists(t, path(n.Name()), "a user that is killed takes nothing along")
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/internal/testkit"
 	"github.com/mpgo/mp/shm"
@@ -55,7 +56,7 @@ func init() {
 }
 
 func count(b []byte) {
-	counter := shm.At[atomic.Uint64](b, 0)
+	counter := shm.At[shared.Uint64](b, 0)
 	for range rounds {
 		counter.Add(1)
 	}
@@ -78,7 +79,7 @@ func TestTwoProcessesShareASegment(t *testing.T) {
 	count(s.Bytes())
 	require.Equal(t, "<nil>", c.Hear())
 	require.NoError(t, c.Wait())
-	require.EqualValues(t, 2*rounds, shm.At[atomic.Uint64](s.Bytes(), 0).Load())
+	require.EqualValues(t, 2*rounds, shm.At[shared.Uint64](s.Bytes(), 0).Load())
 }
 
 func TestALargeSegmentTakesNoMemory(t *testing.T) {

@@ -5,11 +5,12 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // A deed is something that a process does with the arena. Children are killed
@@ -147,7 +148,7 @@ func givenQueue(t testing.TB, a *Arena, _ Incarnation) (Ref, func()) {
 // cell's second word is the place of the parcel, its third the generation.
 func preparePut(a *Arena, r Ref) func() {
 	q := must(a.Open(r, testQueue, 0))
-	word := func(i int) *atomic.Uint64 { return At[atomic.Uint64](q.Bytes(), i*8) }
+	word := func(i int) *shared.Uint64 { return At[shared.Uint64](q.Bytes(), i*8) }
 	return func() {
 		o := must(a.New(testKind, 0, 8))
 		p := must(a.NewParcel([]Ref{o.Ref()}, 8))
@@ -165,7 +166,7 @@ func preparePut(a *Arena, r Ref) func() {
 
 // takeAll takes what is in cell 0, or was being taken.
 func takeAll(a *Arena, q *Object) {
-	word := func(i int) *atomic.Uint64 { return At[atomic.Uint64](q.Bytes(), i*8) }
+	word := func(i int) *shared.Uint64 { return At[shared.Uint64](q.Bytes(), i*8) }
 	if phase := word(0).Load() >> 32 & 0xff; phase != cellReady && phase != cellReading {
 		return
 	}
@@ -187,7 +188,7 @@ func must[T any](v T, err error) T {
 
 // at calls f before the k-th step from now.
 func at(k int64, f func()) (taken func() int64) {
-	var n atomic.Int64
+	var n shared.Int64
 	hook := func(store bool) {
 		if store && n.Add(1) == k {
 			f()

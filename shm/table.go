@@ -2,9 +2,9 @@ package shm
 
 import (
 	"fmt"
-	"sync/atomic"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // A slot of the process table is one process at a time:
@@ -32,16 +32,16 @@ import (
 // does that: a slot reused in the meantime would lose holds of its own. An
 // undertaker that is killed is buried by the next, with all it began.
 type slot struct {
-	status    atomic.Uint64
+	status    shared.Uint64
 	pid       tagged
 	started   tagged
 	namespace tagged
-	announced atomic.Uint32
-	condemned atomic.Uint32
+	announced shared.Uint32
+	condemned shared.Uint32
 	_         [128 - 40]byte
 
 	robust robustList
-	life   atomic.Uint32
+	life   shared.Uint32
 	_      [128 - 36]byte
 }
 
@@ -88,7 +88,7 @@ func (s *slot) cas(from, to slotStatus) bool {
 
 // A tagged word is what one generation of a slot says of itself: the value, and
 // in the low bits the generation.
-type tagged struct{ word atomic.Uint64 }
+type tagged struct{ word shared.Uint64 }
 
 // set writes v for the process that the slot is reserved for, as mine says, and
 // reports false if it is no longer. That may happen at any moment, and a next one
@@ -119,7 +119,7 @@ func (a *Arena) Self() Incarnation { return a.self }
 
 // Epoch is the word that is raised, and whose sleepers are all woken, after each
 // proven death.
-func (a *Arena) Epoch() *atomic.Uint32 { return &a.head.epoch }
+func (a *Arena) Epoch() *shared.Uint32 { return &a.head.epoch }
 
 // Alive reports whether i may still run. False is a proof of death and final. A
 // name that the arena has not given out yet, as found in damaged memory, is no
@@ -188,7 +188,7 @@ func (a *Arena) joinFirst() error {
 	return a.join(makeIncarnation(0, mine.gen()), mine)
 }
 
-func wakeAll(w *atomic.Uint32) {
+func wakeAll(w *shared.Uint32) {
 	step()
 	futex.WakeAll(w)
 }

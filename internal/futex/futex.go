@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 )
 
@@ -74,7 +75,7 @@ func poll(ws []sys.Futex, deadline int64) error {
 
 // Wake wakes up to n of those who sleep on w, in all processes, and returns how
 // many there were.
-func Wake(w *atomic.Uint32, n int) int { return sys.FutexWake(w, n) }
+func Wake(w *shared.Uint32, n int) int { return sys.FutexWake(w, n) }
 
 // WakeAll wakes everyone who sleeps on w.
-func WakeAll(w *atomic.Uint32) int { return sys.FutexWake(w, math.MaxInt32) }
+func WakeAll(w *shared.Uint32) int { return sys.FutexWake(w, math.MaxInt32) }

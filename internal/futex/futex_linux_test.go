@@ -3,7 +3,6 @@ package futex_test
 import (
 	"os"
 	"runtime"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/internal/testkit"
 )
@@ -45,7 +45,7 @@ func sleeper(p *testkit.Peer) {
 	}
 }
 
-func awaitChange(w []atomic.Uint32) int {
+func awaitChange(w []shared.Uint32) int {
 	ws := make([]sys.Futex, len(w))
 	for {
 		for i := range w {
@@ -60,7 +60,7 @@ func awaitChange(w []atomic.Uint32) int {
 	}
 }
 
-func words(t *testing.T) (*os.File, []atomic.Uint32) {
+func words(t *testing.T) (*os.File, []shared.Uint32) {
 	f, err := sys.Memfd("words", 4096)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.Close() })
@@ -97,7 +97,7 @@ func TestEveryWordWakesAnotherProcess(t *testing.T) {
 
 func TestWakeCountsSleepers(t *testing.T) {
 	testkit.LeakCheck(t)
-	var w atomic.Uint32
+	var w shared.Uint32
 	done := make(chan error)
 	for range 3 {
 		go func() { done <- futex.Wait([]sys.Futex{{Word: &w}}, 0) }()
@@ -125,7 +125,7 @@ func poorly(t *testing.T, test func(t *testing.T)) {
 
 func TestDeadline(t *testing.T) {
 	poorly(t, func(t *testing.T) {
-		var w [2]atomic.Uint32
+		var w [2]shared.Uint32
 		ws := []sys.Futex{{Word: &w[0]}, {Word: &w[1]}}
 		for _, after := range []time.Duration{-time.Second, 0, time.Millisecond, 50 * time.Millisecond} {
 			deadline := sys.Monotonic() + int64(after)
@@ -142,7 +142,7 @@ func TestDeadline(t *testing.T) {
 func TestAChangedWordIsNotSleptOn(t *testing.T) {
 	poorly(t, func(t *testing.T) {
 		for i := range 3 {
-			var w [3]atomic.Uint32
+			var w [3]shared.Uint32
 			w[i].Store(1)
 			require.NoError(t, futex.Wait([]sys.Futex{{Word: &w[0]}, {Word: &w[1]}, {Word: &w[2]}}, 0))
 		}
@@ -152,13 +152,13 @@ func TestAChangedWordIsNotSleptOn(t *testing.T) {
 func TestPollingIsBounded(t *testing.T) {
 	futex.SetPolling(true)
 	defer futex.SetPolling(false)
-	var w [2]atomic.Uint32
+	var w [2]shared.Uint32
 	require.NoError(t, futex.Wait([]sys.Futex{{Word: &w[0]}, {Word: &w[1]}}, 0), "it comes back by itself")
 }
 
 func TestWaitAllocatesNothing(t *testing.T) {
 	poorly(t, func(t *testing.T) {
-		var w [2]atomic.Uint32
+		var w [2]shared.Uint32
 		ws := []sys.Futex{{Word: &w[0], Val: 1}, {Word: &w[1]}}
 		require.Zero(t, testing.AllocsPerRun(100, func() { _ = futex.Wait(ws, 0) }))
 		ws[0].Val = 0

@@ -4,13 +4,13 @@ import (
 	"math"
 	"os"
 	"runtime"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/internal/testkit"
 )
@@ -38,7 +38,7 @@ func init() {
 }
 
 // wakeOne wakes whoever sleeps on w, as soon as somebody does.
-func wakeOne(w *atomic.Uint32) {
+func wakeOne(w *shared.Uint32) {
 	for sys.FutexWake(w, math.MaxInt) == 0 {
 		runtime.Gosched()
 	}
@@ -59,14 +59,14 @@ func TestFutexWakesAnotherProcess(t *testing.T) {
 }
 
 func TestFutexWaitComparesFirst(t *testing.T) {
-	var w atomic.Uint32
+	var w shared.Uint32
 	w.Store(7)
 	require.NoError(t, sys.FutexWait(&w, 8, 0))
 	require.NoError(t, sys.FutexWaitV([]sys.Futex{{Word: &w, Val: 7}, {Word: &w, Val: 8}}, 0))
 }
 
 func TestFutexDeadline(t *testing.T) {
-	var w atomic.Uint32
+	var w shared.Uint32
 	waits := map[string]func(deadline int64) error{
 		"one":  func(d int64) error { return sys.FutexWait(&w, 0, d) },
 		"many": func(d int64) error { return sys.FutexWaitV([]sys.Futex{{Word: &w}, {Word: &w}}, d) },
@@ -88,7 +88,7 @@ func TestFutexDeadline(t *testing.T) {
 }
 
 func TestFutexWaitVNumbers(t *testing.T) {
-	words := make([]atomic.Uint32, sys.MaxFutexes+1)
+	words := make([]shared.Uint32, sys.MaxFutexes+1)
 	ws := make([]sys.Futex, len(words))
 	for i := range ws {
 		ws[i].Word = &words[i]
@@ -105,7 +105,7 @@ func TestFutexWaitVNumbers(t *testing.T) {
 
 func TestSleepersDoNotHoldUpTheRuntime(t *testing.T) {
 	testkit.LeakCheck(t)
-	var w atomic.Uint32
+	var w shared.Uint32
 	n := 2 * runtime.GOMAXPROCS(0) // each would keep a P, were it not for Syscall6
 	done := make(chan error, n)
 	for range n {
@@ -124,7 +124,7 @@ func TestSleepersDoNotHoldUpTheRuntime(t *testing.T) {
 }
 
 func TestFutexAllocatesNothing(t *testing.T) {
-	words := make([]atomic.Uint32, sys.MaxFutexes)
+	words := make([]shared.Uint32, sys.MaxFutexes)
 	ws := make([]sys.Futex, len(words))
 	for i := range ws {
 		ws[i].Word = &words[i]

@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // From include/uapi/linux/futex.h; golang.org/x/sys has none of them. Nothing
@@ -26,7 +28,7 @@ const (
 // returns os.ErrDeadlineExceeded; 0 is no deadline.
 //
 // The goroutine keeps its thread while it sleeps.
-func FutexWait(w *atomic.Uint32, val uint32, deadline int64) error {
+func FutexWait(w *shared.Uint32, val uint32, deadline int64) error {
 	var ts unix.Timespec
 	// SAFETY: w is alive and does not move, or is the memory of another's mapping;
 	// ts is read before the call sleeps. Syscall6 and not RawSyscall6: the runtime
@@ -38,7 +40,7 @@ func FutexWait(w *atomic.Uint32, val uint32, deadline int64) error {
 
 // FutexWake wakes up to n of those who sleep on w, in any process, and returns
 // how many there were.
-func FutexWake(w *atomic.Uint32, n int) int {
+func FutexWake(w *shared.Uint32, n int) int {
 	n = max(0, min(n, 1<<31-1))
 	// SAFETY: w is alive and does not move. The kernel only uses its address. The
 	// call does not sleep, so that RawSyscall6 may keep the runtime out of it.
@@ -100,12 +102,12 @@ func waitV(list []waiter, ws []Futex, deadline int64) error {
 // never is never true, which the compiler does not know.
 var (
 	never  bool
-	pinned atomic.Pointer[atomic.Uint32]
+	pinned atomic.Pointer[shared.Uint32]
 )
 
 // pin makes the compiler put w on the heap, if it would be on a stack: stacks
 // move, and an address that waits in an array of integers would not follow.
-func pin(w *atomic.Uint32) {
+func pin(w *shared.Uint32) {
 	if never {
 		pinned.Store(w)
 	}

@@ -9,14 +9,14 @@
 // what those stand for (fs.ErrPermission, fs.ErrNotExist, …).
 package sys
 
-import "sync/atomic"
+import "github.com/mpgo/mp/internal/shared"
 
 // A Futex is a word to sleep on, and the value it had when the sleeper decided
 // to sleep: where Word holds something else, there is nothing to wait for.
 //
 // The word may lie in memory that several processes share, or on the Go heap.
 type Futex struct {
-	Word *atomic.Uint32
+	Word *shared.Uint32
 	Val  uint32
 }
 

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/mpgo/mp/internal/shared"
 )
 
 // Seals of a memory file, as Seals reports them.
@@ -58,10 +59,10 @@ func PeerCPUs() int { return runtime.NumCPU() }
 func NumCPU() int { return runtime.NumCPU() }
 
 // FutexWait sleeps until somebody wakes w, if w holds val.
-func FutexWait(w *atomic.Uint32, val uint32, deadline int64) error { return errUnsupported }
+func FutexWait(w *shared.Uint32, val uint32, deadline int64) error { return errUnsupported }
 
 // FutexWake wakes up to n of those who sleep on w, and returns how many there were.
-func FutexWake(w *atomic.Uint32, n int) int { return 0 }
+func FutexWake(w *shared.Uint32, n int) int { return 0 }
 
 // FutexWaitV is FutexWait on up to MaxFutexes words at a time.
 func FutexWaitV(ws []Futex, deadline int64) error { return errUnsupported }

@@ -37,8 +37,7 @@ func Adopt() (self Self, ok bool) {
 	}
 	race.NotAlone()
 	_ = os.Unsetenv(markerName)
-	count, marker, _ := strings.Cut(marker, ":")
-	files, _ := strconv.Atoi(count) // 0 if it is no number: the marker will be refused
+	files, marker := splitMarker(marker)
 	for fd := arenaFD; fd < firstFile+files; fd++ {
 		sys.CloseOnExec(fd)
 	}
@@ -53,6 +52,21 @@ func Adopt() (self Self, ok bool) {
 		Files:  inherited(files),
 		life:   os.NewFile(lifeFD, "life"),
 	}, true
+}
+
+// maxFiles is how many files a child can have at most: what Linux allows a process
+// unless its administrator raises fs.nr_open (proc_sys_fs(5)).
+const maxFiles = 1 << 20
+
+// splitMarker cuts the number of the user's files off a marker. One that does not
+// begin with such a number is left as it is, and will be refused.
+func splitMarker(marker string) (files int, rest string) {
+	count, rest, found := strings.Cut(marker, ":")
+	files, err := strconv.Atoi(count)
+	if !found || err != nil || files < 0 || files > maxFiles {
+		return 0, marker
+	}
+	return files, rest
 }
 
 // inherited are the files that the user gave the child.

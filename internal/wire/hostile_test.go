@@ -3,10 +3,15 @@ package wire_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"math/big"
+	"net"
+	"net/netip"
+	"net/url"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -148,8 +153,68 @@ func FuzzDecodeSlice(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{1})
 	f.Add(append(make([]byte, 48), 1))
+	f.Add(append(bytes.Repeat([]byte{1}, 24), 1))
 	c := codec[[]vector](f)
-	f.Fuzz(func(t *testing.T, b []byte) { roundTrips(t, c, b) })
+	f.Fuzz(func(t *testing.T, b []byte) {
+		roundTrips(t, c, b)
+		liesThere(t, c, b)
+	})
+}
+
+// liesThere reports where a slice that is viewed in its bytes is not what would be
+// decoded from them, or where one that is laid out has another length.
+func liesThere(t *testing.T, c *wire.Codec[[]vector], b []byte) {
+	decoded, err := c.Decode(b)
+	seen, seenErr := c.Alias(bytes.Clone(b)) // Go's memory is aligned for anything
+	require.Equal(t, err, seenErr)
+	require.Equal(t, fmt.Sprint(decoded), fmt.Sprint(seen)) // a NaN is not equal to itself
+	n := len(b) / c.Size(1)
+	_, err = c.Lay(b, n)
+	require.Equal(t, len(b) == c.Size(n), err == nil)
+	if err == nil {
+		laid, err := c.Decode(b)
+		require.NoError(t, err)
+		require.Len(t, laid, n)
+		require.Equal(t, len(b), c.Length(&laid))
+	}
+}
+
+func FuzzDecodeStrings(f *testing.F) {
+	f.Add([]byte("caf\xe9"))
+	f.Add([]byte{0x01, 0x00, 0x01})
+	text, flags := codec[string](f), codec[[]bool](f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		roundTrips(t, text, b)
+		roundTrips(t, flags, b)
+	})
+}
+
+// Types that marshal themselves.
+type own struct {
+	Large *big.Int
+	Ratio *big.Rat
+	When  []time.Time
+	Where *url.URL
+	Host  net.IP
+	Nets  map[netip.Addr]netip.Prefix
+}
+
+func FuzzDecodeMarshalers(f *testing.F) {
+	c := codec[own](f)
+	for _, v := range []own{{}, {
+		Large: new(big.Int).Lsh(big.NewInt(-3), 70), Ratio: big.NewRat(1, -3), When: []time.Time{{}, time.Unix(5, 6)},
+		Where: &url.URL{Scheme: "https", Host: "example.org"}, Host: net.IPv6loopback,
+		Nets: map[netip.Addr]netip.Prefix{netip.IPv6Unspecified(): netip.MustParsePrefix("10.0.0.0/8")},
+	}} {
+		b, err := c.Append(nil, v)
+		require.NoError(f, err)
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if v, err := c.Decode(b); err == nil {
+			_, _ = c.Append(nil, v)
+		}
+	})
 }
 
 func FuzzDecodeDocument(f *testing.F) {

@@ -2,81 +2,14 @@ package ipc
 
 import (
 	"context"
-	"encoding/binary"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mpgo/mp/internal/testkit"
 	"github.com/mpgo/mp/shm"
 )
-
-// Whatever the shared memory of an object holds, and whenever that changes, using
-// it gives errors, or something, but not a panic, an endless loop, or an access
-// beyond it. A fuzzer writes scripts for it.
-
-// A damager is a script: bytes that say what is done next, and to what.
-type damager struct {
-	*testing.T
-	script []byte
-}
-
-// hangs is how long a script may take. All of its operations are those that do not
-// wait.
-const hangs = 20 * time.Second
-
-// newDamager begins a script, which must come to its end before it hangs.
-func newDamager(t *testing.T, script []byte) *damager {
-	watchdog := time.AfterFunc(hangs, func() { panic("a script hangs") })
-	t.Cleanup(func() { watchdog.Stop() })
-	return &damager{t, script[:min(len(script), 400)]}
-}
-
-// over reports whether the script is at its end.
-func (d *damager) over() bool { return len(d.script) == 0 }
-
-// next is the script's next byte, modulo n; 0 beyond the end.
-func (d *damager) next(n int) int { return int(d.word(1)) % n }
-
-// word is the next word of so many bytes.
-func (d *damager) word(size int) uint64 {
-	var b [8]byte
-	n := copy(b[:size], d.script)
-	d.script = d.script[n:]
-	return binary.LittleEndian.Uint64(b[:])
-}
-
-// value is a word that a damaged memory might hold: often one that is nearly right.
-func (d *damager) value(was uint64) uint64 {
-	switch d.next(6) {
-	case 0:
-		return d.word(8)
-	case 1:
-		return was ^ 1<<d.next(64)
-	case 2:
-		return was + uint64(int8(d.word(1)))
-	case 3:
-		return uint64(int64(int8(d.word(1))))
-	case 4: // a cell's state, or a lease's
-		return d.word(1)<<lapShift | d.word(2)<<ownerShift | d.word(1)&phaseMask
-	default: // an owner beside a flag, twice
-		return d.word(1)<<63 | d.word(2)<<32 | d.word(1)<<31 | d.word(2)
-	}
-}
-
-// damage changes a word of the memory, more often in its beginning.
-func (d *damager) damage(mem []byte) {
-	words := len(mem) / 8
-	if words == 0 {
-		return
-	}
-	if d.next(2) == 0 {
-		words = min(words, 100)
-	}
-	at := shm.At[atomic.Uint64](mem, int(d.word(2))%words*8)
-	at.Store(d.value(at.Load()))
-}
 
 // A suspicious mate takes everybody for dead whom it does not know, as processes
 // do.
@@ -96,7 +29,7 @@ var over = func() context.Context {
 
 // A scriptedRing is a ring, with all that belongs to it, under a script.
 type scriptedRing struct {
-	*damager
+	*testkit.Vandal
 	world *world
 	land  deed
 	table []byte
@@ -120,8 +53,8 @@ func FuzzRing(f *testing.F) {
 		f.Add([]byte(script))
 	}
 	f.Fuzz(func(t *testing.T, script []byte) {
-		r := newDamagedRing(newDamager(t, script))
-		for !r.over() {
+		r := newDamagedRing(testkit.NewVandal(t, script))
+		for !r.Done() {
 			r.step()
 		}
 		r.ring.Detach()
@@ -131,16 +64,16 @@ func FuzzRing(f *testing.F) {
 const damagedInline = 40
 
 // newDamagedRing makes the ring that the script wants.
-func newDamagedRing(d *damager) *scriptedRing {
-	kind := d.next(8)
-	capacity := 1 + d.next(5)
+func newDamagedRing(d *testkit.Vandal) *scriptedRing {
+	kind := d.Next(8)
+	capacity := 1 + d.Next(5)
 	lay := InitRing
 	if kind >= 4 {
 		capacity, lay = 1<<(capacity%3), InitGrowingRing
 	}
 	mem := ringMemory(d, capacity, damagedInline)
 	require.NoError(d, lay(mem, capacity, damagedInline))
-	r := &scriptedRing{damager: d, world: newWorld(d), table: leaseMemory(d, 3, damagedInline, kind%4)}
+	r := &scriptedRing{Vandal: d, world: newWorld(d), table: leaseMemory(d, 3, damagedInline, kind%4)}
 	r.land = deed{&ground{main: mem, last: 1, plots: make(map[uint64]*plot)}}
 	require.True(d, r.open())
 	r.ring.SetLeaseTable(1)
@@ -172,9 +105,9 @@ func (r *scriptedRing) open() bool {
 
 // step does what the script says next.
 func (r *scriptedRing) step() {
-	switch r.next(20) {
+	switch r.Next(20) {
 	case 0:
-		_ = r.ring.TryPut(make([]byte, r.next(damagedInline+2)))
+		_ = r.ring.TryPut(make([]byte, r.Next(damagedInline+2)))
 	case 1:
 		if b, err := r.ring.TryGet(nil); err == nil {
 			require.LessOrEqual(r, len(b), damagedInline)
@@ -191,14 +124,14 @@ func (r *scriptedRing) step() {
 		r.leases = nil
 	case 4:
 		for _, l := range r.leases {
-			_ = l.Nack(time.Duration(r.next(2)))
+			_ = l.Nack(time.Duration(r.Next(2)))
 		}
 	case 5:
-		r.damage(r.land.main)
+		r.Damage(r.land.main)
 	case 6:
-		r.damage(r.table)
+		r.Damage(r.table)
 	case 7:
-		r.damage(r.land.peek(2 + uint64(r.next(4))))
+		r.Damage(r.land.peek(2 + uint64(r.Next(4))))
 	case 8: // another process, beside this one
 		r.open()
 		r.claimed, r.taken, r.leases = nil, nil, nil
@@ -230,7 +163,7 @@ func (r *scriptedRing) step() {
 		ReleaseBatch(r.taken)
 		r.taken = nil
 	case 16:
-		_ = Pending(r.mate, r.land.main, r.peek, r.word(8))
+		_ = Pending(r.mate, r.land.main, r.peek, r.Word(8))
 		_, _ = Names(r.land.main)
 		_ = InChain(r.land.main, r.land.peek, func(uint64) bool { return false })
 	case 17:
@@ -240,7 +173,7 @@ func (r *scriptedRing) step() {
 	case 18:
 		_ = r.ring.Close()
 	default:
-		_ = r.ring.Note(r.next(2)).Load()
+		_ = r.ring.Note(r.Next(2)).Load()
 	}
 }
 
@@ -271,7 +204,7 @@ func (r *scriptedRing) peek(name uint64) []byte {
 
 // A scriptedStream is a stream under a script.
 type scriptedStream struct {
-	*damager
+	*testkit.Vandal
 	world *world
 	mem   []byte
 
@@ -291,17 +224,17 @@ func FuzzStream(f *testing.F) {
 		f.Add([]byte(script))
 	}
 	f.Fuzz(func(t *testing.T, script []byte) {
-		d := newDamager(t, script)
-		s := &scriptedStream{damager: d, world: newWorld(d)}
+		d := testkit.NewVandal(t, script)
+		s := &scriptedStream{Vandal: d, world: newWorld(d)}
 		s.mem = alignTo(make([]byte, 1024+streamHeader), cellAlign)
 		size, err := StreamSize(128)
 		require.NoError(t, err)
-		fixed := []int{-1, 16, 24}[s.next(3)]
+		fixed := []int{-1, 16, 24}[s.Next(3)]
 		s.mem = s.mem[:size:size]
-		require.NoError(t, initStream(s.mem, 128, fixed, -uint64(64*s.next(2))))
+		require.NoError(t, initStream(s.mem, 128, fixed, -uint64(64*s.Next(2))))
 		s.openWriter()
 		s.openReader()
-		for !s.over() {
+		for !s.Done() {
 			s.step()
 		}
 	})
@@ -319,9 +252,9 @@ func (s *scriptedStream) openReader() {
 
 // step does what the script says next.
 func (s *scriptedStream) step() {
-	switch s.next(16) {
+	switch s.Next(16) {
 	case 6:
-		s.damage(s.mem[:streamHeader+64])
+		s.Damage(s.mem[:streamHeader+64])
 	case 7:
 		s.writer.die()
 		s.openWriter()
@@ -329,7 +262,7 @@ func (s *scriptedStream) step() {
 		s.reader.die()
 		s.openReader()
 	case 9:
-		_ = StreamPending(s.reader, s.mem, s.word(8))
+		_ = StreamPending(s.reader, s.mem, s.Word(8))
 	case 10:
 		_ = LoseWriter(s.mem)
 	case 11:
@@ -339,8 +272,8 @@ func (s *scriptedStream) step() {
 	case 13:
 		s.openReader()
 	default:
-		s.useWriter(s.next(6))
-		s.useReader(s.next(6))
+		s.useWriter(s.Next(6))
+		s.useReader(s.Next(6))
 	}
 }
 
@@ -348,14 +281,14 @@ func (s *scriptedStream) useWriter(how int) {
 	if s.w == nil {
 		return
 	}
-	switch n := s.next(70); how {
+	switch n := s.Next(70); how {
 	case 0:
 		_ = s.w.TryPut(make([]byte, n))
 	case 1:
 		if b, err := s.w.TryClaim(n); err == nil {
 			_ = s.w.Stamp()
 			if s.w.m.fixed < 0 {
-				s.w.CommitTagged(min(len(b), s.next(70)), uint8(n))
+				s.w.CommitTagged(min(len(b), s.Next(70)), uint8(n))
 			} else {
 				s.w.Commit(n)
 			}
@@ -404,14 +337,14 @@ func (s *scriptedStream) useReader(how int) {
 		s.taken = false
 	default:
 		s.r.Grant()
-		s.r.Pull(make([]byte, 16+8*s.next(2)))
+		s.r.Pull(make([]byte, 16+8*s.Next(2)))
 		s.r.Withdraw()
 	}
 }
 
 // A scriptedSet has one of each lock and of what is like one, under a script.
 type scriptedSet struct {
-	*damager
+	*testkit.Vandal
 	world *world
 	mem   map[string][]byte
 	mate  suspicious
@@ -447,8 +380,8 @@ func FuzzLocks(f *testing.F) {
 		f.Add([]byte{2 + name, 0, name, 0, 0, 0, 5, 1, 2, 3, 4, 5, 6, 2 + name, 1, 2 + name})
 	}
 	f.Fuzz(func(t *testing.T, script []byte) {
-		d := newDamager(t, script)
-		s := &scriptedSet{damager: d, world: newWorld(d), mem: make(map[string][]byte)}
+		d := testkit.NewVandal(t, script)
+		s := &scriptedSet{Vandal: d, world: newWorld(d), mem: make(map[string][]byte)}
 		for name, size := range damagedSizes {
 			s.mem[name] = alignTo(make([]byte, size+cellAlign), cellAlign)[:size]
 		}
@@ -457,7 +390,7 @@ func FuzzLocks(f *testing.F) {
 		require.NoError(t, InitBoundedSemaphore(s.mem["bounded"], 2))
 		shm.At[Claims](s.mem["claims"], 0).Reopen(0)
 		s.join()
-		for !s.over() {
+		for !s.Done() {
 			s.step()
 		}
 	})
@@ -482,16 +415,16 @@ func (s *scriptedSet) join() {
 
 // step does what the script says next.
 func (s *scriptedSet) step() {
-	switch op := s.next(2 + len(damagedNames)); op {
+	switch op := s.Next(2 + len(damagedNames)); op {
 	case 0:
-		s.damage(s.mem[damagedNames[s.next(len(damagedNames))]])
+		s.Damage(s.mem[damagedNames[s.Next(len(damagedNames))]])
 	case 1:
-		if s.next(2) == 0 {
+		if s.Next(2) == 0 {
 			s.mate.die()
 		}
 		s.join()
 	default:
-		s.use(damagedNames[op-2], s.next(2) == 0)
+		s.use(damagedNames[op-2], s.Next(2) == 0)
 	}
 }
 
@@ -526,14 +459,14 @@ func (s *scriptedSet) use(name string, take bool) {
 		_, _ = s.sem.TryAcquire()
 		_, _ = s.sem.Value(), s.sem.String()
 		if !take {
-			_ = s.sem.Release(1 + s.next(3))
+			_ = s.sem.Release(1 + s.Next(3))
 		}
 	case "rw":
 		s.useRW(take)
 	case "cond":
 		_, _ = s.mutex.TryLock()
 		_, _ = s.cond.Waiting(), s.cond.String()
-		_, _, _ = s.cond.Notify(s.next(5)), s.cond.NotifyAll(), s.cond.Wait(over)
+		_, _, _ = s.cond.Notify(s.Next(5)), s.cond.NotifyAll(), s.cond.Wait(over)
 	case "barrier":
 		s.useBarrier(take)
 	case "bounded":
@@ -543,7 +476,7 @@ func (s *scriptedSet) use(name string, take bool) {
 		s.cell.Load(buf[:])
 		_, _ = s.cell.Replace(over, buf[:], nothing), s.cell.String()
 	case "claims":
-		_, _, _ = s.claims.Claim(uint32(s.next(4))), s.claims.TakeBack(uint32(s.next(4))), s.claims.Next()
+		_, _, _ = s.claims.Claim(uint32(s.Next(4))), s.claims.TakeBack(uint32(s.Next(4))), s.claims.Next()
 	}
 }
 
@@ -563,7 +496,7 @@ func (s *scriptedSet) useBarrier(take bool) {
 		_, _ = s.barrier.Wait(over)
 		return
 	}
-	if s.next(2) == 0 {
+	if s.Next(2) == 0 {
 		_ = s.barrier.Abort()
 	}
 	_ = s.barrier.Reset()

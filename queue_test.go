@@ -3,7 +3,6 @@ package mp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"strings"
@@ -501,45 +500,6 @@ func TestALargeMessageArrives(t *testing.T) {
 		require.Equal(t, len(want), len(got))
 		require.True(t, string(want) == string(got))
 	}
-}
-
-func ExampleQueue_Receive() {
-	ctx := context.Background()
-	q, _ := NewQueue[string](10)
-	_ = q.Put(ctx, "a job")
-	d, _ := q.Receive(ctx)
-	fmt.Println(d.Value, d.Attempt)
-	_ = d.Nack(0) // not done: to be delivered again
-	d, _ = q.Receive(ctx)
-	fmt.Println(d.Value, d.Attempt)
-	_ = d.Ack() // done
-	fmt.Println(q.Join(ctx))
-	// Output:
-	// a job 1
-	// a job 2
-	// <nil>
-}
-
-func ExampleLoan() {
-	ctx := context.Background()
-	q, _ := NewQueue[[]float64](10)
-	l, _ := Loan(q, 1_000_000)
-	l.Slice()[999_999] = 0.5 // written where the consumer reads it
-	_ = l.Publish(ctx)
-	b, _ := Borrow(ctx, q)
-	fmt.Println(len(b.Slice()), b.Slice()[999_999])
-	b.Release()
-	// Output: 1000000 0.5
-}
-
-func ExampleQueue_PutBatch() {
-	ctx := context.Background()
-	q, _ := NewQueue[int](100)
-	n, _ := q.PutBatch(ctx, []int{1, 2, 3, 4})
-	into := make([]int, 3)
-	m, _ := q.GetBatch(ctx, into)
-	fmt.Println(n, into[:m])
-	// Output: 4 [1 2 3]
 }
 
 func TestAQueueTakesTheMemoryOfItsCells(t *testing.T) {

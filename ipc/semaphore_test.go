@@ -104,6 +104,21 @@ func TestSemaphoreCloseReleasesItsWaiters(t *testing.T) {
 	require.NoError(t, a.Acquire(within(t)))
 }
 
+// Permits belong to nobody, so a death gives none back; anybody may.
+func TestSemaphorePermitsOfTheDeadAreGone(t *testing.T) {
+	w, s := newWorld(t), new(SemaphoreState)
+	require.NoError(t, InitSemaphore(s, 1))
+	dying := w.mate()
+	a, b := NewSemaphore(dying, s), NewSemaphore(w.mate(), s)
+	require.NoError(t, a.Acquire(within(t)))
+	got := start(func() error { return b.Acquire(within(t)) })
+	blocks(t, got)
+	dying.die()
+	blocks(t, got)
+	require.NoError(t, b.Release(1))
+	require.NoError(t, ends(t, got))
+}
+
 func TestSemaphoreKeepsItsCount(t *testing.T) {
 	const permits, rounds = 3, 400
 	w, s := newWorld(t), new(SemaphoreState)

@@ -109,7 +109,7 @@ type delivery struct {
 func deliver(a *shm.Arena, child shm.Incarnation, l letter, carried []wire.Handle) (*delivery, error) {
 	b, err := letterCodec().Append(nil, l)
 	if err != nil {
-		return nil, fmt.Errorf("mp: the letter to a new process: %w", err)
+		return nil, fmt.Errorf("mp: what a new process is to do cannot be written down for it: %w", err)
 	}
 	parcel, err := pack(a, b, carried)
 	if err != nil {
@@ -208,7 +208,7 @@ func parseMarker(marker string) (self shm.Incarnation, r shm.Ref, nonce []byte, 
 	var n uint32
 	parts := strings.Split(marker, ":")
 	if len(parts) != 3 {
-		return 0, r, nil, fmt.Errorf("mp: this process was started with a marker it cannot read: %q", marker)
+		return 0, r, nil, fmt.Errorf("mp: the library's variable in this process's environment makes no sense, so it is not known what to run: %q", marker)
 	}
 	if _, err = fmt.Sscanf(parts[0], "%d", &n); err != nil {
 		return 0, r, nil, fmt.Errorf("mp: marker %q: %w", marker, err)
@@ -233,7 +233,7 @@ func findBirth(a *shm.Arena, r shm.Ref, nonce []byte) (*newborn, error) {
 	w := shm.At[birth](block.Bytes(), 0)
 	if string(nonce) != string(w.nonce[:]) {
 		block.Close()
-		return nil, fmt.Errorf("mp: this process was started with another one's marker")
+		return nil, fmt.Errorf("mp: this process was started with the environment of another process of the library: do not pass that on")
 	}
 	w.opened.Store(1)
 	futex.WakeAll(&w.opened) // the parent may be in awaitOpening
@@ -249,7 +249,7 @@ func (n *newborn) read() {
 		n.letter, err = letterCodec().Decode(b)
 	}
 	if err != nil {
-		n.unread = fmt.Errorf("mp: the letter to this process: %w", err)
+		n.unread = fmt.Errorf("mp: what this process is to do cannot be read: %w", err)
 		if parcel != nil {
 			parcel.Close()
 		}

@@ -78,7 +78,7 @@ var (
 
 	// ErrOneWay: Recv of the sending end of a one-way pipe, or Send of the receiving
 	// end.
-	ErrOneWay = errors.New("the pipe goes the other way only")
+	ErrOneWay = errors.New("the pipe is one-way, and goes the other way")
 
 	// ErrProcessTableFull: too many processes live in this tree.
 	ErrProcessTableFull = shm.ErrProcessTableFull
@@ -87,14 +87,14 @@ var (
 	ErrNotInitialized = errors.New("mp.Init has not run in this process: call it as the first statement of main, and of TestMain")
 
 	// ErrNotRegistered: the other process has no function of that name and type.
-	ErrNotRegistered = errors.New("function is not registered in the other process")
+	ErrNotRegistered = errors.New("the function is not registered in the other process")
 
 	// ErrWrongBuild: the program that was started is not the one that started it.
 	ErrWrongBuild = errors.New("the child was built from other sources than its parent")
 
 	// ErrTooDeep: a process that may not have children was to start one; see
 	// WithMaxDepth.
-	ErrTooDeep = errors.New("too many generations of processes")
+	ErrTooDeep = errors.New("too many generations of processes: this one may not start any (see WithMaxDepth)")
 
 	// ErrAlive: the process has not ended yet.
 	ErrAlive = errors.New("the process is alive")
@@ -104,10 +104,10 @@ var (
 
 	// ErrPoolClosed: the pool takes no more tasks, or was stopped before it could
 	// do this one.
-	ErrPoolClosed = errors.New("pool is closed")
+	ErrPoolClosed = errors.New("the pool is closed")
 
 	// ErrCrashLoop: workers die faster than it makes sense to start new ones.
-	ErrCrashLoop = errors.New("workers keep dying")
+	ErrCrashLoop = errors.New("workers keep dying, so the pool gave up")
 )
 
 type movedError struct{}

@@ -104,7 +104,7 @@ func grow(me child.Self) (*newborn, error) {
 	}
 	a, err := shm.Attach(me.Arena, id)
 	if err != nil {
-		return nil, fmt.Errorf("mp: a new process cannot join its parent's: %w", err)
+		return nil, fmt.Errorf("mp: this process cannot join its parent's shared memory: %w", err)
 	}
 	inherit(a)
 	n, err := findBirth(a, ref, nonce)

@@ -32,7 +32,7 @@ func Loan[E any](q *Queue[[]E], n int) (*Loaned[E], error) {
 	}
 	defer runtime.KeepAlive(q)
 	if n < 0 {
-		return nil, fmt.Errorf("mp: a loan of %d elements", n)
+		return nil, fmt.Errorf("mp: Loan of %d elements; the number cannot be negative", n)
 	}
 	parcel, slice, err := loan(q.view, n)
 	if err != nil {

@@ -49,9 +49,9 @@ func (p *Pool) mapOptions(opts []MapOption) (o mapOptions, err error) {
 	}
 	switch {
 	case o.window < 0:
-		err = fmt.Errorf("mp: a window of %d inputs; 0 leaves it to the library", o.window)
+		err = fmt.Errorf("mp: WithWindow(%d); it cannot be negative, and 0 leaves it to the library", o.window)
 	case o.chunk < 0:
-		err = fmt.Errorf("mp: a chunk of %d inputs; 0 leaves it to the library", o.chunk)
+		err = fmt.Errorf("mp: WithChunk(%d); it cannot be negative, and 0 leaves it to the library", o.chunk)
 	}
 	return o, err
 }

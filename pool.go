@@ -51,7 +51,7 @@ type Pool struct {
 // then.
 func NewPool(ctx context.Context, workers int, opts ...PoolOption) (*Pool, error) {
 	if workers < 0 {
-		return nil, fmt.Errorf("mp: a pool of %d workers; 0 stands for the number of CPUs", workers)
+		return nil, fmt.Errorf("mp: a pool of %d workers; it cannot be negative, and 0 stands for the number of CPUs", workers)
 	}
 	if err := mayStart(ctx); err != nil {
 		return nil, fmt.Errorf("mp: a pool: %w", err)
@@ -70,7 +70,7 @@ func NewPool(ctx context.Context, workers int, opts ...PoolOption) (*Pool, error
 // nothing. Init is not needed. Python: ThreadPool, multiprocessing.dummy.
 func NewLocalPool(ctx context.Context, workers int, opts ...PoolOption) (*Pool, error) {
 	if workers < 0 {
-		return nil, fmt.Errorf("mp: a pool of %d workers; 0 stands for the number of CPUs", workers)
+		return nil, fmt.Errorf("mp: a pool of %d workers; it cannot be negative, and 0 stands for the number of CPUs", workers)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("mp: a pool: %w", err)
@@ -207,7 +207,7 @@ func (p *Pool) Workers() int {
 func (p *Pool) Resize(n int) error {
 	switch {
 	case n < 0:
-		return fmt.Errorf("mp: a pool of %d workers; 0 stands for the number of CPUs", n)
+		return fmt.Errorf("mp: a pool of %d workers; it cannot be negative, and 0 stands for the number of CPUs", n)
 	case n == 0:
 		n = NumCPU()
 	}

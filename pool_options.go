@@ -79,7 +79,7 @@ func WithInitializer[In, Out any](f *Func[In, Out], in In) PoolOption {
 	return func(o *poolOptions) {
 		arg, err := f.in.Append(nil, in)
 		if err != nil {
-			o.refuse("its initializer: %w", err)
+			o.refuse("the argument of WithInitializer: %w", err)
 		}
 		o.init = &initializer{Func: f.name, Type: f.typ, Arg: arg}
 		o.carried = f.in.Handles(in)
@@ -92,7 +92,7 @@ func WithInitializer[In, Out any](f *Func[In, Out], in In) PoolOption {
 func WithRetries(n int) PoolOption {
 	return func(o *poolOptions) {
 		if o.retries = n; n < 0 {
-			o.refuse("%d retries", n)
+			o.refuse("WithRetries(%d); it cannot be negative", n)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func WithRetries(n int) PoolOption {
 func WithTaskTimeout(d time.Duration) PoolOption {
 	return func(o *poolOptions) {
 		if o.timeout = d; d < 0 {
-			o.refuse("a task timeout of %v", d)
+			o.refuse("WithTaskTimeout(%v); it cannot be negative", d)
 		}
 	}
 }
@@ -113,7 +113,7 @@ func WithTaskTimeout(d time.Duration) PoolOption {
 func WithMaxTasks(n int) PoolOption {
 	return func(o *poolOptions) {
 		if o.tasks = n; n < 0 {
-			o.refuse("%d tasks for a worker", n)
+			o.refuse("WithMaxTasks(%d); it cannot be negative", n)
 		}
 	}
 }
@@ -123,7 +123,7 @@ func WithMaxTasks(n int) PoolOption {
 func WithMaxAge(d time.Duration) PoolOption {
 	return func(o *poolOptions) {
 		if o.age = d; d < 0 {
-			o.refuse("a worker's age of %v", d)
+			o.refuse("WithMaxAge(%v); it cannot be negative", d)
 		}
 	}
 }
@@ -135,7 +135,7 @@ func WithMaxAge(d time.Duration) PoolOption {
 func WithMaxGrowth(bytes int64) PoolOption {
 	return func(o *poolOptions) {
 		if o.growth = bytes; bytes < 0 {
-			o.refuse("a growth of %d bytes", bytes)
+			o.refuse("WithMaxGrowth(%d); it cannot be negative", bytes)
 		}
 	}
 }
@@ -145,7 +145,7 @@ func WithMaxGrowth(bytes int64) PoolOption {
 func WithIdleTimeout(d time.Duration) PoolOption {
 	return func(o *poolOptions) {
 		if o.idle = d; d < 0 {
-			o.refuse("an idle timeout of %v", d)
+			o.refuse("WithIdleTimeout(%v); it cannot be negative", d)
 		}
 	}
 }

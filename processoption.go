@@ -154,8 +154,8 @@ func WithMemoryLimit(bytes int64) ProcessOption {
 	}
 }
 
-// WithMaxDepth limits how many generations of processes there may be below this
-// one: with 0 it cannot start any, with 1 its children cannot. The first process
+// WithMaxDepth limits how many generations of processes there may be below the one
+// that is started: with 0 it cannot start any, with 1 its children cannot. The first process
 // has 64; a child can only have less than its parent. Start fails with ErrTooDeep
 // beyond. Python: children of a daemonic process are not allowed.
 func WithMaxDepth(n int) ProcessOption {

@@ -152,15 +152,15 @@ func (o *queueOptions) check(capacity int, object func(queue any) (*shm.Object, 
 	case capacity < 0:
 		return nil, fmt.Errorf("a capacity of %d; it must be at least 1, or 0 for a queue that grows", capacity)
 	case o.inline < 0:
-		return nil, fmt.Errorf("%d bytes inline", o.inline)
+		return nil, fmt.Errorf("WithInline(%d); it cannot be negative", o.inline)
 	case o.limited && o.limit < 0:
-		return nil, fmt.Errorf("messages of at most %d bytes", o.limit)
+		return nil, fmt.Errorf("WithMaxMessage(%d); it cannot be negative", o.limit)
 	case o.leasing && o.leases < 1:
-		return nil, fmt.Errorf("%d leases; there must be at least 1", o.leases)
+		return nil, fmt.Errorf("WithMaxLeases(%d); there must be at least 1", o.leases)
 	case !o.dying:
 		return nil, nil
 	case o.attempts < 1:
-		return nil, fmt.Errorf("at most %d attempts; there must be at least 1", o.attempts)
+		return nil, fmt.Errorf("WithMaxAttempts(%d, …); there must be at least 1", o.attempts)
 	}
 	dead, err := object(o.deadLetters)
 	if err != nil {

@@ -14,19 +14,19 @@ var (
 	// ErrOwnerDied: the process that held the lock died before it unlocked, so
 	// what the lock protects may be half-written. The lock is not held by whoever
 	// gets this error, and everybody gets it until Recover has succeeded.
-	ErrOwnerDied = errors.New("owner died")
+	ErrOwnerDied = errors.New("the lock's owner died")
 
 	// ErrHealthy: Recover of a lock whose owner did not die. Nothing was changed.
-	ErrHealthy = errors.New("lock is healthy, there is nothing to recover")
+	ErrHealthy = errors.New("the lock is healthy, there is nothing to recover")
 
 	// ErrNotLocked: Unlock of what nobody has locked. Nothing was changed.
-	ErrNotLocked = errors.New("not locked")
+	ErrNotLocked = errors.New("the lock is not locked, so it cannot be unlocked")
 
 	// ErrNotOwner: Unlock of what another owner has locked. Nothing was changed.
-	ErrNotOwner = errors.New("locked by another owner")
+	ErrNotOwner = errors.New("the lock is held by another owner, who alone can unlock it")
 
 	// ErrOverRelease: more permits given back than taken. Nothing was changed.
-	ErrOverRelease = errors.New("released more permits than were acquired")
+	ErrOverRelease = errors.New("more permits released than this process had acquired")
 
 	// ErrTooFew: a count that must be larger. Nothing was changed.
 	ErrTooFew = errors.New("too few")
@@ -36,7 +36,7 @@ var (
 
 	// ErrBrokenBarrier: a party died, gave up or failed, or Abort was called; the
 	// parties cannot meet until Reset.
-	ErrBrokenBarrier = errors.New("barrier is broken")
+	ErrBrokenBarrier = errors.New("the barrier is broken: a party died, gave up or failed; Reset makes it as new")
 )
 
 // An OwnerDiedError is an ErrOwnerDied that names the owner.
@@ -48,9 +48,9 @@ type OwnerDiedError struct {
 
 func (e *OwnerDiedError) Error() string {
 	if e.Owner == shm.DeadOwner {
-		return "ipc: the lock's owner died and what it protects is not repaired: call Recover"
+		return "ipc: the lock's owner died, and what it protects was not repaired: call Recover"
 	}
-	return fmt.Sprintf("ipc: process %v died holding the lock: call Recover", e.Owner)
+	return fmt.Sprintf("ipc: the lock's owner (process %v of the tree) died: what it protects may be half-written, call Recover", e.Owner)
 }
 
 // Is reports that an OwnerDiedError is an ErrOwnerDied.

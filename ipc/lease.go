@@ -13,7 +13,7 @@ import (
 
 // ErrNotLeased: the lease is not the caller's, or not any more: it was
 // acknowledged, or returned.
-var ErrNotLeased = errors.New("not on lease: acknowledged or returned before")
+var ErrNotLeased = errors.New("the message is not on lease: it was acknowledged or returned before")
 
 // A Lease is a message that its holder has received and not yet dealt with. It
 // must be acknowledged, by Ack, or returned, by Nack, once. If its process dies

@@ -14,10 +14,10 @@ import (
 
 var (
 	// ErrFull: no free cell for another message.
-	ErrFull = errors.New("full")
+	ErrFull = errors.New("no room for another message now")
 
 	// ErrEmpty: no message that could be taken now.
-	ErrEmpty = errors.New("empty")
+	ErrEmpty = errors.New("no message there now")
 )
 
 // A Ring is a bounded queue of messages for any number of putting and getting

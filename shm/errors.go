@@ -18,7 +18,7 @@ var (
 	ErrTooLarge = errors.New("too large")
 
 	// ErrProcessTableFull: MaxProcesses processes live in the arena.
-	ErrProcessTableFull = errors.New("process table full")
+	ErrProcessTableFull = errors.New("the process table is full")
 
 	// ErrWithdrawn: the parent gave this process up, or died, before it had joined.
 	ErrWithdrawn = errors.New("the parent gave this process up")

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,36 +14,65 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheProgramInTheReadmePrintsWhatItSays(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
-	require.NoError(t, err)
-	program := regexp.MustCompile("(?s)```go\n(package main\n.*?)```\n").FindSubmatch(text)
-	require.NotNil(t, program)
-	promised := regexp.MustCompile(`fmt\.Println\(.*\) // (.*)`).FindSubmatch(program[1])
-	require.NotNil(t, promised)
-
-	out, err := exec.Command(build(t, program[1])).CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	assert.Equal(t, string(promised[1]), strings.TrimSpace(string(out)))
+// A program is one that a document shows, with what it says that it prints.
+type program struct {
+	text   string
+	prints string
 }
 
-// build builds a program as if it were one of the examples.
-func build(t *testing.T, program []byte) string {
+func TestTheProgramsInTheDocumentsPrintWhatTheySay(t *testing.T) {
+	programs := append(readmePrograms(t), guidePrograms(t)...)
+	for i, binary := range build(t, programs) {
+		out, err := exec.Command(binary).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		assert.Equal(t, programs[i].prints, strings.TrimSpace(string(out)))
+	}
+}
+
+// readmePrograms says in a comment what it prints.
+func readmePrograms(t *testing.T) (programs []program) {
+	for _, m := range regexp.MustCompile("(?s)```go\n(.*?)```\n").FindAllStringSubmatch(readDocument(t, "README.md"), -1) {
+		promised := regexp.MustCompile(`fmt\.Println\(.*\) // (.*)`).FindStringSubmatch(m[1])
+		require.NotNil(t, promised, "a comment says what it prints")
+		programs = append(programs, program{m[1], promised[1]})
+	}
+	require.Len(t, programs, 1)
+	return programs
+}
+
+// guidePrograms are each followed by what they print.
+func guidePrograms(t *testing.T) (programs []program) {
+	text := readDocument(t, "docs/guide.md")
+	for _, m := range regexp.MustCompile("(?s)```go\n(.*?)```\n\n```text\n(.*?)```\n").FindAllStringSubmatch(text, -1) {
+		programs = append(programs, program{m[1], strings.TrimSpace(m[2])})
+	}
+	require.Len(t, programs, strings.Count(text, "```go\n"), "each is followed by its output")
+	return programs
+}
+
+// build builds programs as if they were examples, and returns their paths.
+func build(t *testing.T, programs []program) (binaries []string) {
 	t.Helper()
-	dir := t.TempDir()
-	main, overlay, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "overlay"), filepath.Join(dir, "program")
-	require.NoError(t, os.WriteFile(main, program, 0o644))
-
-	examples, err := filepath.Abs(filepath.Join(root, "examples"))
+	dir, examples := t.TempDir(), filepath.Join(root, "examples")
+	examples, err := filepath.Abs(examples)
 	require.NoError(t, err)
-	replace := map[string]map[string]string{"Replace": {filepath.Join(examples, "readme", "main.go"): main}}
-	text, err := json.Marshal(replace)
+	replace := make(map[string]string)
+	args := []string{"build", "-overlay", filepath.Join(dir, "overlay"), "-o", dir + "/"}
+	for i, p := range programs {
+		name := "shown" + strconv.Itoa(i)
+		source := filepath.Join(dir, name+".go")
+		require.NoError(t, os.WriteFile(source, []byte(p.text), 0o644))
+		replace[filepath.Join(examples, name, "main.go")] = source
+		args = append(args, "./"+name)
+		binaries = append(binaries, filepath.Join(dir, name))
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(overlay, text, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay"), overlay, 0o644))
 
-	cmd := exec.Command("go", "build", "-overlay", overlay, "-o", binary, "./readme")
+	cmd := exec.Command("go", args...)
 	cmd.Dir = examples
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	return binary
+	return binaries
 }

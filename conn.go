@@ -80,6 +80,10 @@ func (c *Conn[T]) TrySend(v T) error {
 	if !c.usable() {
 		return c.unusable()
 	}
+	if w := c.view.out.w.Load(); w != nil && w.Push(shm.Bytes(&v)) {
+		runtime.KeepAlive(c)
+		return nil
+	}
 	if err := c.send(atOnce, &v); err != nil {
 		return c.sendError(err)
 	}
@@ -192,7 +196,7 @@ func (c *Conn[T]) Recv(ctx context.Context) (v T, err error) {
 	if !c.usable() {
 		return v, c.unusable()
 	}
-	if r := c.view.in.r.Load(); r != nil && c.view.raw && r.Pull(shm.Bytes(&v)) {
+	if r := c.view.in.r.Load(); r != nil && c.view.raw && r.PullSoon(shm.Bytes(&v)) {
 		runtime.KeepAlive(c)
 		return v, nil
 	}
@@ -205,6 +209,15 @@ func (c *Conn[T]) Recv(ctx context.Context) (v T, err error) {
 func (c *Conn[T]) TryRecv() (v T, err error) {
 	if !c.usable() {
 		return v, c.unusable()
+	}
+	if r := c.view.in.r.Load(); r != nil && c.view.raw {
+		done, empty := r.Pull(shm.Bytes(&v))
+		runtime.KeepAlive(c)
+		if done {
+			return v, nil
+		} else if empty {
+			return v, ErrEmpty
+		}
 	}
 	err = c.recv(atOnce, &v)
 	runtime.KeepAlive(c)

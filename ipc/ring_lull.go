@@ -30,6 +30,16 @@ const (
 	maxLull = 4 * time.Microsecond
 )
 
+// needless reports whether no lull would be due at pos, for one who will look on. It
+// counts as a lull.
+func (l *lull) needless(pos, step uint64) bool {
+	if pos-l.last.Load() > step {
+		return false
+	}
+	l.last.Store(pos)
+	return true
+}
+
 // pass takes the lull that is due at pos, where a step is one message, and
 // reports whether it took any.
 func (l *lull) pass(pos, step uint64) bool {

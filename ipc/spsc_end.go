@@ -20,11 +20,15 @@ type end struct {
 	lull       lull
 	reached    bool        // by sys.Barrier, when it publishes
 	gone       atomic.Bool // interrupted: to be closed or handed over
+
+	epoch *shared.Uint32 // the domain's
+	calm  atomic.Uint32  // the epoch at which the peer was not dead; see lost
 }
 
 // open claims an end for this process, from nobody or from the dead.
 func (e *end) open(d Domain, mine, peer *streamEnd) error {
-	e.d, e.mine, e.peer, e.gate = d, mine, peer, newGate(d)
+	e.d, e.mine, e.peer, e.gate, e.epoch = d, mine, peer, newGate(d), d.Epoch()
+	e.calm.Store(e.epoch.Load() - 1) // not known yet
 	if mine.closed.Load() != endOpen {
 		return ErrClosed
 	}
@@ -91,11 +95,27 @@ func (e *end) announce() uint32 {
 
 // lost reports whether nobody has the other end any more, and it was not closed.
 // Once it was so, it stays so, even if somebody would take the end from the dead.
+//
+// Whether the peer is dead is asked once for each death epoch. The epoch is read
+// before the owner: a process that died before that epoch had become the owner, if it
+// ever did, before it died, so this look sees it.
 func (e *end) lost() bool {
-	if e.peer.closed.Load() == endOpen && ownerDead(e.d, shm.Incarnation(e.peer.owner.Load())) {
-		lose(e.peer, e.mine)
+	if e.peer.closed.Load() == endOpen {
+		if epoch := e.epoch.Load(); epoch != e.calm.Load() {
+			if ownerDead(e.d, shm.Incarnation(e.peer.owner.Load())) {
+				lose(e.peer, e.mine)
+			} else {
+				e.calm.Store(epoch)
+			}
+		}
 	}
 	return e.peer.closed.Load() == endLost
+}
+
+// undisturbed reports whether the peer has not closed, and nobody has died since it
+// was last known to be alive, or to be nobody. It costs two loads.
+func (e *end) undisturbed() bool {
+	return e.peer.closed.Load() == endOpen && e.epoch.Load() == e.calm.Load()
 }
 
 // shut reports whether this end is not usable any more.

@@ -78,12 +78,17 @@ func (f *favour) withdraw(shared *shared.Uint64, record uint64) (position uint64
 		return 0, false
 	}
 	f.to.Store(nil)
-	if to.goroutine != goroutine.Self() { // else it is here, and not under way
-		f.needed = min(max(2*f.needed, 2*fewInARow), mostInARow)
-		_ = sys.Barrier() // it has worked before
-		for to.next.Load() == shared.Load()+record {
-			runtime.Gosched()
-		}
+	position = to.next.Load()
+	if to.goroutine == goroutine.Self() {
+		return position, true // it is here, and not under way
 	}
-	return to.next.Load(), true
+	f.needed = min(max(2*f.needed, 2*fewInARow), mostInARow)
+	_ = sys.Barrier() // it has worked before
+	for { // until (5), or (2) is undone
+		// Loaded once: a goroutine that comes to (2) only now will undo it.
+		if position = to.next.Load(); position != shared.Load()+record {
+			return position, true
+		}
+		runtime.Gosched()
+	}
 }

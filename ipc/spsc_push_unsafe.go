@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/mpgo/mp/internal/goroutine"
+	"github.com/mpgo/mp/internal/spin"
 )
 
 // mostQuick is the largest record that Push and Pull copy.
@@ -45,21 +46,26 @@ func (w *StreamWriter) Push(msg []byte) bool {
 	return true
 }
 
-// Pull reads the next record into msg if that is quickly done; see Push.
-func (r *StreamReader) Pull(msg []byte) bool {
+// Pull reads the next record into msg if that is quickly done; see Push. It reports
+// whether it did, and otherwise whether it is known that there is no record yet, nor
+// a reason why there will be none.
+func (r *StreamReader) Pull(msg []byte) (done, empty bool) {
 	to := r.favour.to.Load()
 	if to == nil || to.goroutine != goroutine.Self() {
-		return false
+		return false, false
 	}
 	n, head := len(msg), to.next.Load()
+	if r.tail == head && r.m.tail.Load() == head {
+		return false, r.undisturbed()
+	}
 	next, at := head+r.m.stride, head&r.m.mask
 	if n != r.m.fixed || at+r.m.stride > uint64(len(r.m.records)) || r.peer.barrier.Load() != 1 {
-		return false
+		return false, false
 	}
 	storeRelease(&to.next, next)
 	if r.favour.to.Load() != to || !r.has(head, next) {
 		storeRelease(&to.next, head)
-		return false
+		return false, false
 	}
 	// SAFETY: from at on there are n bytes of records in one piece, and msg has n.
 	rec := unsafe.Add(unsafe.Pointer(unsafe.SliceData(r.m.records)), at)
@@ -68,7 +74,27 @@ func (r *StreamReader) Pull(msg []byte) bool {
 	if r.peer.waiting.Load() != 0 {
 		r.peer.ring()
 	}
-	return true
+	return true, false
+}
+
+// Looks of PullSoon; they take less than minPatience.
+const soonLooks = 32
+
+// PullSoon is Pull, but looks again for a moment if there is no record yet. It does not
+// where the reader has lately caught up with a writer in flow, which its looks would
+// only slow down: see lull.
+func (r *StreamReader) PullSoon(msg []byte) bool {
+	done, empty := r.Pull(msg)
+	if !empty || !spin.Worthwhile() || !r.lull.needless(r.m.head.Load(), r.m.stride) {
+		return done
+	}
+	for range soonLooks {
+		spin.Pause(1)
+		if done, empty = r.Pull(msg); !empty {
+			return done
+		}
+	}
+	return false
 }
 
 // has reports whether the writer has got as far as next.

@@ -201,6 +201,10 @@ func (c *chain) follow(last *segment) (known bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if s.lap() <= last.lap() { // a damaged chain may go round
+		c.segments.Close(s.name)
+		return false, fmt.Errorf("ipc: segment %d of the queue after segment %d: %w", s.lap(), last.lap(), shm.ErrDamaged)
+	}
 	longer := append(list[:len(list):len(list)], s)
 	c.list.Store(&longer)
 	return true, nil

@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"encoding/binary"
+	"runtime/debug"
 	"testing"
 	"time"
 )
@@ -33,7 +34,10 @@ const (
 
 // NewVandal begins a script, which must come to its end before it is called a hang.
 func NewVandal(t testing.TB, script []byte) *Vandal {
-	watchdog := time.AfterFunc(vandalHangs, func() { panic("testkit: a script hangs") })
+	watchdog := time.AfterFunc(vandalHangs, func() {
+		debug.SetTraceback("all")
+		panic("testkit: a script hangs")
+	})
 	t.Cleanup(func() { watchdog.Stop() })
 	return &Vandal{t, script[:min(len(script), longestScript)]}
 }

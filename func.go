@@ -17,7 +17,7 @@ type Func[In, Out any] struct {
 	in   *wire.Codec[In]
 	out  *wire.Codec[Out]
 	f    func(context.Context, In) (Out, error)
-	typ  uint32 // digest of In and Out
+	typ  func() uint32 // digest of In and Out; a new process must not begin with all of them
 }
 
 // Name is the name it was registered under.
@@ -53,7 +53,7 @@ func Register[In, Out any](name string, f func(context.Context, In) (Out, error)
 	if err != nil {
 		panic(fmt.Sprintf("mp: Register(%q): %v", name, err))
 	}
-	fn := &Func[In, Out]{name: name, in: in, out: out, f: f, typ: typeOf[In, Out]()}
+	fn := &Func[In, Out]{name: name, in: in, out: out, f: f, typ: sync.OnceValue(typeOf[In, Out])}
 	register(&function{
 		name:    name,
 		typ:     fn.typ,
@@ -83,8 +83,8 @@ func RegisterType[T any, P interface {
 // A function is a Func without its types.
 type function struct {
 	name    string
-	typ     uint32 // digest of the types of argument and result
-	where   string // file and line of its registration
+	typ     func() uint32 // digest of the types of argument and result
+	where   string        // file and line of its registration
 	prepare func(arg []byte) (func(context.Context) answer, error)
 	serve   func(ctx context.Context, arg []byte, decoded func(), dst []byte) answer
 }
@@ -130,7 +130,7 @@ func lookup(name string, typ uint32) (*function, error) {
 	switch {
 	case f == nil:
 		return nil, fmt.Errorf("mp: %w: %q; register it in a package-level variable, so that every process has it", ErrNotRegistered, name)
-	case f.typ != typ:
+	case f.typ() != typ:
 		return nil, fmt.Errorf("mp: %w: %q takes or returns another type here", ErrNotRegistered, name)
 	}
 	return f, nil

@@ -81,7 +81,7 @@ func WithInitializer[In, Out any](f *Func[In, Out], in In) PoolOption {
 		if err != nil {
 			o.refuse("the argument of WithInitializer: %w", err)
 		}
-		o.init = &initializer{Func: f.name, Type: f.typ, Arg: arg}
+		o.init = &initializer{Func: f.name, Type: f.typ(), Arg: arg}
 		o.carried = f.in.Handles(in)
 	}
 }

@@ -229,7 +229,7 @@ func (s *server) run(ctx context.Context, arg []byte) answer {
 
 // find finds the function of the task.
 func (s *server) find() {
-	if s.f != nil && s.f.typ == s.work.typ && s.name == string(s.work.name) {
+	if s.f != nil && s.f.typ() == s.work.typ && s.name == string(s.work.name) {
 		return
 	}
 	s.name = string(s.work.name)

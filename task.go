@@ -132,7 +132,7 @@ func (l *loader[In, Out]) add(in In) error {
 // load fills t with what was added, and empties the loader. Nothing of it is lost if
 // the inputs are freed now, even by a worker that has not opened it.
 func (l *loader[In, Out]) load(t *task) error {
-	t.name, t.typ, t.count = l.f.name, l.f.typ, l.count
+	t.name, t.typ, t.count = l.f.name, l.f.typ(), l.count
 	if len(t.name) > inlineLimit {
 		return fmt.Errorf("mp: call: the function's name has %d bytes; give it a shorter one: %w", len(t.name), ErrTooLarge)
 	}

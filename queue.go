@@ -344,7 +344,8 @@ func (q *Queue[T]) wrap(what string, err error) error {
 }
 
 // Len is how many messages are in the queue, at some moment. Those that are on
-// lease are not counted. Python: qsize.
+// lease are not counted, those that came back are: they were returned, or who had
+// them is dead. Python: qsize.
 func (q *Queue[T]) Len() int {
 	if !q.usable() {
 		return 0
@@ -357,11 +358,16 @@ func (q *Queue[T]) Len() int {
 // Empty reports whether there was no message at some moment. Python: empty.
 func (q *Queue[T]) Empty() bool { return q.Len() == 0 }
 
-// Full reports whether the queue had no free place at some moment. A queue that
-// grows is never full. Python: full.
+// Full reports whether the queue had no free place at some moment. A place is not
+// free as long as somebody is about to take its message, even if no other message is
+// there. A queue that grows is never full. Python: full.
 func (q *Queue[T]) Full() bool {
-	n := q.Cap()
-	return n > 0 && q.Len() >= n
+	if !q.usable() {
+		return false
+	}
+	full := q.view.Full()
+	runtime.KeepAlive(q)
+	return full
 }
 
 // Cap is how many messages the queue can hold, or 0 if it grows.

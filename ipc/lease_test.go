@@ -154,6 +154,42 @@ func TestLeaseOfTheDeadIsDeliveredAgain(t *testing.T) {
 	}
 }
 
+func TestRingCountsTheMessagesThatCameBack(t *testing.T) {
+	rings, mates := lendingRing(t, 2, 4, 4, 0, 0)
+	for range 3 {
+		mustPut(t, rings[0], "a")
+	}
+	_, returned := mustReceive(t, rings[0])
+	mustReceive(t, rings[1])
+	require.Equal(t, 1, rings[0].Len(), "those on lease are not counted")
+	require.NoError(t, returned.Nack(time.Hour))
+	require.Equal(t, 2, rings[0].Len())
+	mates[1].die()
+	require.Equal(t, 3, rings[0].Len())
+	require.False(t, rings[0].Full())
+}
+
+// A message of a dead consumer that is in its cell and on lease as well is one.
+func TestRingCountsALeaseOfTheDeadOnce(t *testing.T) {
+	rings, mates := lendingRing(t, 2, 4, 4, 0, 0)
+	mustPut(t, rings[0], "a")
+	taken, err := rings[1].TryTake()
+	require.NoError(t, err)
+	table, err := rings[1].lender.table()
+	require.NoError(t, err)
+	slot, ok := rings[1].lender.reserve(table)
+	require.True(t, ok)
+	cell, state := taken.cell, taken.state
+	_, err = slot.lend(taken)
+	require.NoError(t, err)
+	cell.state.Store(state) // it was killed before it freed the cell
+	mates[1].die()
+	require.Equal(t, 1, rings[0].Len())
+	s, _ := mustReceive(t, rings[0])
+	require.Equal(t, "a", s)
+	require.Zero(t, rings[0].Len())
+}
+
 // receiveSteps are the prefixes of Receive and Ack, each up to a shared step.
 func receiveSteps() []ringStep {
 	reserve := func(r *Ring) reserved {

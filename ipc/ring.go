@@ -369,19 +369,47 @@ func (r *Ring) Inline() int { return int(r.cells.Load().inline) }
 func (r *Ring) Note(i int) *shared.Uint64 { return &r.cells.Load().notes[i] }
 
 // Len is about the number of messages: those that are being put are counted,
-// those that are being read are not. It may be outdated when it returns.
+// those that somebody has are not, unless it returned them or is dead: they came
+// back. It may be outdated when it returns.
 func (r *Ring) Len() int {
+	back := r.lender.back()
 	if r.chain != nil {
-		return r.chain.length()
+		return back + r.chain.length()
 	}
-	return r.cells.Load().length()
+	return back + r.cells.Load().length()
 }
 
 func (c *cells) length() int {
 	head := c.head.Load()
 	tail := c.tail.Load() // after head, so that a moving ring seems longer, not negative
 	n := int64(tail>>c.shift-head>>c.shift)*int64(c.capacity) + int64(tail&c.mask()) - int64(head&c.mask())
-	return int(min(max(n, 0), int64(c.capacity)))
+	n = min(max(n, 0), int64(c.capacity))
+	if c.epoch.Load() != c.scanned.Load() {
+		n += int64(c.orphans())
+	}
+	return int(n)
+}
+
+// Full reports whether TryClaim would find no free cell. It may be outdated when it
+// returns. A ring that grows is never full.
+func (r *Ring) Full() bool { return r.chain == nil && r.cells.Load().full() }
+
+func (c *cells) full() bool {
+	for { // again if tail was behind
+		pos := c.tail.Load()
+		cell := c.at(pos)
+		if cell == nil {
+			return false
+		}
+		free := vacantAt(pos, c.shift)
+		state := cell.state.Load()
+		if state == free {
+			return false
+		}
+		if err := c.cannotClaim(pos, cell, state, free); err != nil {
+			return err == ErrFull
+		}
+	}
 }
 
 // Close ends the putting side for all processes: when it returned, no Put or

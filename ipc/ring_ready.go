@@ -34,6 +34,26 @@ func (s *RingSource) Ready() bool {
 	return ready || err != nil
 }
 
+// back is how many messages have come back: returned, be they due or not, or of
+// holders that died.
+func (l *lender) back() (n int) {
+	t, err := l.table()
+	if t == nil || err != nil {
+		return 0
+	}
+	for i := range t.count {
+		switch state := t.at(i).state.Load(); state & phaseMask {
+		case ready:
+			n++
+		case reading:
+			if ownerDead(l.d, ownerOf(state)) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // waiting reports whether a message has come back and is due.
 func (l *lender) waiting() bool {
 	t, err := l.table()
@@ -122,12 +142,33 @@ func (c *cells) readable() (bool, error) {
 // orphaned reports whether there is a message that a dead consumer took.
 func (c *cells) orphaned() bool {
 	for i := range c.touched() {
-		state := c.first.at(i * c.stride).state.Load()
-		if state&phaseMask == reading && ownerDead(c.ring.d, ownerOf(state)) {
+		if _, is := c.orphan(i); is {
 			return true
 		}
 	}
 	return false
+}
+
+// orphan is the state of a cell, and whether a dead consumer has it.
+func (c *cells) orphan(index uint64) (state uint64, is bool) {
+	state = c.first.at(index * c.stride).state.Load()
+	return state, state&phaseMask == reading && ownerDead(c.ring.d, ownerOf(state))
+}
+
+// orphans is how many messages dead consumers took, and did not lease: those are
+// counted there.
+func (c *cells) orphans() (n int) {
+	leases, err := c.ring.lender.table()
+	if err != nil {
+		return 0
+	}
+	for i := range c.touched() {
+		state, is := c.orphan(i)
+		if is && (leases == nil || !c.ring.lender.lent(leases, ownerOf(state), c.stamp(c.first.at(i*c.stride), state))) {
+			n++
+		}
+	}
+	return n
 }
 
 // Announce announces a consumer; see Leave.

@@ -424,6 +424,33 @@ func TestRingMessagesOfTheDeadComeBack(t *testing.T) {
 	}
 }
 
+// What a dead consumer had is in the ring and holds up producers until somebody takes
+// it; so a ring that looks empty and takes nothing would hang all who trust its length.
+func TestRingCountsTheMessagesOfTheDead(t *testing.T) {
+	for _, lap := range firstLaps {
+		rings, mates := aRing(t, 2, 3, 8, lap)
+		for i := range 3 {
+			mustPut(t, rings[0], fmt.Sprint(i))
+		}
+		require.True(t, rings[0].Full())
+		_, err := rings[1].TryTake()
+		require.NoError(t, err)
+		require.Equal(t, "1", mustTake(t, rings[0]))
+		require.Equal(t, "2", mustTake(t, rings[0]))
+		require.Zero(t, rings[0].Len(), "a live consumer has the only message")
+		require.True(t, rings[0].Full(), "its cell is the next one")
+		require.ErrorIs(t, rings[0].TryPut(nil), ErrFull)
+		mates[1].die()
+		require.Equal(t, 1, rings[0].Len())
+		require.True(t, rings[0].Full())
+		require.Equal(t, "0", mustTake(t, rings[0]))
+		require.Zero(t, rings[0].Len())
+		require.False(t, rings[0].Full())
+		mustPut(t, rings[0], "3")
+		require.Equal(t, "3", mustTake(t, rings[0]))
+	}
+}
+
 // The heir of a message dies too, and so does the one who looked for it.
 func TestRingHeirsMayDie(t *testing.T) {
 	rings, mates := aRing(t, 5, 2, 8, 0)

@@ -1,17 +1,26 @@
-// Command mpstorm kills processes that own objects of mp, and processes that wait
-// for them, and checks that nobody else suffers.
+// Command mpstorm kills processes that use the shared objects of mp, and checks that
+// nobody else suffers.
 //
-//	go run ./cmd/mpstorm [-kills n] [-objects names] [-seed n] [-limit d]
+//	go run ./cmd/mpstorm -minutes n [-procs n] [-html file] [-json file]
 //
-// For each kind of object it does so many rounds. In each, one process comes to
-// own the object (or is about to wake those who wait), another one waits for it,
-// and a third, the heir, waits as well; the first two get SIGKILL at random moments
-// in random order, and the heir must go on. At the end every count must be as if
-// nobody had ever died, and shared memory as full as at the beginning.
+// lets a storm rage: a crew of processes uses all kinds of objects at random, large and
+// small messages, pools and children of its own, in little memory, while its members
+// are killed and stopped at random, and others are born in their places. Every ten
+// seconds and at the end everybody comes to rest and all is accounted for: money in
+// accounts, messages by their numbers, permits, bytes of shared memory. See package
+// storm.
+//
+//	go run ./cmd/mpstorm [-kills n] [-objects names]
+//
+// tries one kind of object after the other. In each of so many rounds one process comes
+// to own the object (or is about to wake those who wait), another one waits for it, and
+// a third, the heir, waits as well; the first two get SIGKILL at random moments in
+// random order, and the heir must go on. At the end every count must be as if nobody
+// had ever died, and shared memory as full as at the beginning.
 //
 // It exits with 0 if all is well, with 1 if something was violated (what, is on
-// stderr) or it could not work, with 2 if the flags make no sense, and with 130 if
-// it was interrupted.
+// stderr, with the seed) or it could not work, with 2 if the flags make no sense or the
+// files cannot be written, and with 130 if it was interrupted.
 package main
 
 import (
@@ -23,9 +32,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/mpgo/mp"
+	"github.com/mpgo/mp/cmd/mpstorm/internal/children"
+	"github.com/mpgo/mp/cmd/mpstorm/internal/report"
+	"github.com/mpgo/mp/cmd/mpstorm/internal/storm"
+	"github.com/mpgo/mp/cmd/mpstorm/internal/succession"
 )
 
 func main() {
@@ -48,76 +60,45 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return exitUsage
 	}
+	out, err := report.Open(o.html, o.json)
+	if err != nil {
+		fmt.Fprintln(stderr, "mpstorm:", err)
+		return exitUsage
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	defer endChildren()
+	defer children.End()
 
-	sum, err := weather(ctx, o, stdout)
+	violations, err := o.weather(ctx, out, stdout)
 	if ctx.Err() != nil {
 		fmt.Fprintln(stderr, "mpstorm: interrupted")
 		return exitInterrupted
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "mpstorm:", err)
-		return exitViolated
 	}
-	for _, v := range sum.violations {
-		fmt.Fprintln(stderr, "mpstorm: VIOLATED:", v)
+	for _, v := range violations {
+		fmt.Fprintf(stderr, "mpstorm: VIOLATED, with seed %d: %s\n", o.storm.Seed, v)
 	}
-	if len(sum.violations) > 0 {
+	if err != nil || len(violations) > 0 {
 		return exitViolated
 	}
 	return 0
 }
 
-// endChildren ends every process that is left, whatever has happened.
-func endChildren() {
-	for _, p := range mp.ActiveChildren() {
-		_ = p.Kill() // it may have ended just now
+// weather does what was asked for and returns what was violated. The error is one that
+// kept it from doing so.
+func (o options) weather(ctx context.Context, out *report.Files, stdout io.Writer) ([]string, error) {
+	if o.minutes == 0 {
+		sum, err := succession.Run(ctx, o.succession, stdout)
+		return sum.Violations, err
 	}
-	for _, p := range mp.ActiveChildren() {
-		<-p.Done()
+	o.storm.Progress = stdout
+	fmt.Fprintf(stdout, "seed %d\n", o.storm.Seed)
+	r, err := storm.Run(ctx, o.storm)
+	if r == nil {
+		return nil, err
 	}
-}
-
-// A summary is what all storms together have done.
-type summary struct {
-	owners, waiters int // killed
-	violations      []string
-}
-
-func (s *summary) add(r result) {
-	s.owners += r.owners
-	s.waiters += r.waiters
-	for _, v := range r.violations {
-		s.violations = append(s.violations, r.name+": "+v)
-	}
-}
-
-// weather lets a storm go over each kind of object, prints what came of it, and
-// checks the memory. The error is one that kept it from doing so.
-func weather(ctx context.Context, o options, stdout io.Writer) (summary, error) {
-	var sum summary
-	begun, before := time.Now(), mp.MemoryStats()
-	fmt.Fprintf(stdout, "seed %d\n%s\n", o.seed, header)
-	for _, k := range o.kinds {
-		r, err := newStorm(k, o).run(ctx)
-		if err != nil {
-			return sum, fmt.Errorf("%s: %w", k.name, err)
-		}
-		if ctx.Err() != nil {
-			return sum, ctx.Err()
-		}
-		fmt.Fprintln(stdout, r.row())
-		sum.add(r)
-	}
-	after := mp.MemoryStats()
-	if after != before {
-		sum.violations = append(sum.violations, fmt.Sprintf("shared memory is not as full as before: %v, and %v at the end", before, after))
-	}
-	fmt.Fprintf(stdout, "shared memory in use: %d blocks, %d bytes; at the beginning: %d blocks, %d bytes\n",
-		after.Blocks, after.Bytes, before.Blocks, before.Bytes)
-	fmt.Fprintf(stdout, "%d owners and %d waiters of %d kinds of objects killed in %.1f s, %d violations\n",
-		sum.owners, sum.waiters, len(o.kinds), time.Since(begun).Seconds(), len(sum.violations))
-	return sum, nil
+	report.Text(stdout, r)
+	return r.Violations, errors.Join(err, out.Write(r))
 }

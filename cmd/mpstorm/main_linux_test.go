@@ -3,8 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,11 +11,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp"
+	"github.com/mpgo/mp/cmd/mpstorm/internal/storm"
+	"github.com/mpgo/mp/cmd/mpstorm/internal/succession"
 )
 
 // marker tells this binary to be the command.
@@ -30,7 +30,48 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestNothingIsViolated(t *testing.T) {
+// command is this binary as the command, in a process group of its own.
+func command(args string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), marker+"="+args, "GORACE=atexit_sleep_ms=0")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
+}
+
+func TestNothingIsViolatedInAStorm(t *testing.T) {
+	minutes := "0.05"
+	if testing.Short() {
+		minutes = "0.01"
+	}
+	dir := t.TempDir()
+	page, data := filepath.Join(dir, "storm.html"), filepath.Join(dir, "storm.json")
+	require.NoError(t, os.WriteFile(page, bytes.Repeat([]byte("old"), 1<<20), 0o600))
+	var stdout, stderr bytes.Buffer
+	cmd := command("-minutes " + minutes + " -procs 3 -seed 7 -html " + page + " -json " + data)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	require.NoError(t, cmd.Run(), "%s%s", &stdout, &stderr)
+	require.Empty(t, stderr.String())
+	require.True(t, strings.HasPrefix(stdout.String(), "seed 7\n"), stdout.String())
+	require.Contains(t, stdout.String(), " 0 violations\n")
+
+	var r storm.Report
+	b, err := os.ReadFile(data)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(b, &r))
+	require.EqualValues(t, 7, r.Seed)
+	require.Positive(t, r.Kills)
+	require.Empty(t, r.Violations)
+	require.GreaterOrEqual(t, len(r.Musters), 2)
+
+	b, err = os.ReadFile(page)
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(string(b), "<!DOCTYPE html>"))
+	require.True(t, strings.HasSuffix(string(b), "</html>\n"), "nothing of the old file is left")
+	require.NotContains(t, string(b), "http", "it needs nothing else")
+	t.Log(stdout.String())
+}
+
+func TestNothingIsViolatedByASuccession(t *testing.T) {
 	kills := "10"
 	if testing.Short() {
 		kills = "2"
@@ -67,10 +108,19 @@ func TestFlagsThatMakeNoSense(t *testing.T) {
 		{"-kills many", "invalid value"},
 		{"-limit 0s", "-limit is 0s; it must be more than nothing"},
 		{"-limit -1s", "-limit is -1s"},
-		{"-objects Mutx", `-objects has "Mutx"; there are Mutex,`},
-		{"-objects Mutex,,Event", `-objects has ""`},
+		{"-objects Mutx", `-objects: "Mutx" is no kind of object; there are Mutex,`},
+		{"-objects Mutex,,Event", `"" is no kind`},
 		{"-unknown", "not defined"},
 		{"100", `"100" is no flag`},
+		{"-minutes 0", "-minutes is 0; it must be more than 0"},
+		{"-minutes -1", "-minutes is -1"},
+		{"-minutes NaN", "-minutes is NaN"},
+		{"-minutes Inf", "-minutes is +Inf"},
+		{"-minutes 1 -procs 0", "-procs is 0; it must be between 1 and"},
+		{"-minutes 1 -procs 1000", "-procs is 1000"},
+		{"-minutes 1 -kills 3", "-kills and -objects are not for a storm"},
+		{"-procs 3", "-minutes is missing"},
+		{"-html storm.html", "-minutes is missing"},
 	} {
 		var stdout, stderr bytes.Buffer
 		require.Equal(t, exitUsage, run(strings.Fields(c.args), &stdout, &stderr), c.args)
@@ -79,80 +129,52 @@ func TestFlagsThatMakeNoSense(t *testing.T) {
 	}
 	var stdout, stderr bytes.Buffer
 	require.Zero(t, run([]string{"-help"}, &stdout, &stderr))
-	require.Contains(t, stderr.String(), "usage: mpstorm [flags]")
-	require.Contains(t, stderr.String(), names())
+	require.Contains(t, stderr.String(), "usage: mpstorm -minutes n")
+	require.Contains(t, stderr.String(), succession.Names())
 }
 
-// storms runs what weather does for kinds that are wrong here, and right in the
-// other processes.
-func storms(t *testing.T, limit time.Duration, k kind) (violations []string, printed string) {
-	t.Helper()
-	var stdout bytes.Buffer
-	sum, err := weather(context.Background(), options{kills: 2, kinds: []kind{k}, seed: 1, limit: limit}, &stdout)
-	require.NoError(t, err)
-	require.Empty(t, mp.ActiveChildren())
-	require.Zero(t, mp.MemoryStats(), "what was violated leaves nothing, either")
-	return sum.violations, stdout.String()
-}
-
-func TestACountThatDoesNotBalanceIsAViolation(t *testing.T) {
-	k, _ := kindOf("Mutex")
-	k.check = func(context.Context, props) error { return errors.New("one too many") }
-	violations, printed := storms(t, time.Minute, k)
-	require.Equal(t, []string{"Mutex: at the end: one too many"}, violations)
-	require.Regexp(t, `Mutex .*VIOLATED`, printed)
-	require.Contains(t, printed, "1 violations")
-}
-
-func TestAHangIsAViolation(t *testing.T) {
-	k, _ := kindOf("Semaphore")
-	k.mourn = nil // nobody releases for the dead
-	violations, _ := storms(t, 300*time.Millisecond, k)
-	require.Len(t, violations, 1)
-	require.Contains(t, violations[0], "Semaphore: round 1: nobody goes on for 300ms")
-	require.Contains(t, violations[0], "the heir says nothing")
-}
-
-func TestAVictimThatEndsByItselfIsAViolation(t *testing.T) {
-	k, _ := kindOf("Mutex")
-	k.name = "No such object"
-	violations, _ := storms(t, time.Minute, k)
-	require.Len(t, violations, 1)
-	require.Contains(t, violations[0], `there is no object "No such object"`)
+func TestAFileThatCannotBeWrittenIsToldBeforeTheStorm(t *testing.T) {
+	nowhere := filepath.Join(t.TempDir(), "missing", "storm.html")
+	for _, flag := range []string{"-html", "-json"} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, exitUsage, run([]string{"-minutes", "1", flag, nowhere}, &stdout, &stderr))
+		require.Contains(t, stderr.String(), "mpstorm: "+flag+": open "+nowhere)
+		require.Empty(t, stdout.String())
+	}
 }
 
 // Ctrl-C goes to all processes of the terminal's group.
 func TestAnInterruptLeavesNothing(t *testing.T) {
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), marker+"=-kills 100000", "GORACE=atexit_sleep_ms=0")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	require.NoError(t, cmd.Start())
-	group := -cmd.Process.Pid
-	t.Cleanup(func() { _ = syscall.Kill(group, syscall.SIGKILL) })
+	for _, args := range []string{"-kills 100000", "-minutes 60 -procs 2"} {
+		cmd := command(args)
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		require.NoError(t, cmd.Start())
+		group := -cmd.Process.Pid
+		t.Cleanup(func() { _ = syscall.Kill(group, syscall.SIGKILL) })
 
-	lines := bufio.NewScanner(out)
-	require.True(t, lines.Scan())
-	require.True(t, strings.HasPrefix(lines.Text(), "seed "), lines.Text())
-	for children(t, cmd.Process.Pid) < 2 { // until it kills
+		lines := bufio.NewScanner(out)
+		require.True(t, lines.Scan())
+		require.True(t, strings.HasPrefix(lines.Text(), "seed "), lines.Text())
+		for offspring(t, cmd.Process.Pid) < 2 { // until it kills
+		}
+		require.NoError(t, syscall.Kill(group, syscall.SIGINT))
+		for lines.Scan() {
+			require.NotContains(t, lines.Text(), "VIOLATED")
+		}
+		err = cmd.Wait()
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit)
+		require.Equal(t, exitInterrupted, exit.ExitCode(), stderr.String())
+		require.Equal(t, "mpstorm: interrupted\n", stderr.String())
+		require.ErrorIs(t, syscall.Kill(group, 0), syscall.ESRCH, "nobody of the group is left")
 	}
-	require.NoError(t, syscall.Kill(group, syscall.SIGINT))
-	for lines.Scan() {
-		require.NotContains(t, lines.Text(), "VIOLATED")
-	}
-	err = cmd.Wait()
-	var exit *exec.ExitError
-	require.ErrorAs(t, err, &exit)
-	require.Equal(t, exitInterrupted, exit.ExitCode(), stderr.String())
-	require.Equal(t, "mpstorm: interrupted\n", stderr.String())
-	require.ErrorIs(t, syscall.Kill(group, 0), syscall.ESRCH, "nobody of the group is left")
 }
 
-// children is how many children a process has.
-func children(t *testing.T, pid int) (n int) {
+// offspring is how many children a process has.
+func offspring(t *testing.T, pid int) (n int) {
 	t.Helper()
 	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	require.NoError(t, err)

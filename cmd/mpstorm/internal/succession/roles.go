@@ -1,4 +1,4 @@
-package main
+package succession
 
 import (
 	"context"
@@ -89,7 +89,7 @@ var heir = mp.Register("mpstorm.heir", func(ctx context.Context, l legacy) (int,
 })
 
 // wait waits as the order says.
-func (o order) wait(ctx context.Context, k kind) report {
+func (o order) wait(ctx context.Context, k Kind) report {
 	r := report{Round: o.Round}
 	a := act{props: &o.Props, round: o.Round, got: func() { r.Got = time.Now().UnixNano() }}
 	err := k.wait(ctx, a)

@@ -1,4 +1,4 @@
-package main
+package succession
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"github.com/mpgo/mp"
 )
 
-// A kind is a kind of object, and how processes own it and wait for it.
-type kind struct {
+// A Kind is a kind of object, and how processes own it and wait for it.
+type Kind struct {
 	name string
 
 	// own comes to own the object, calls ready, and has it for good.
@@ -38,7 +38,7 @@ type act struct {
 	got   func() // notes the time
 }
 
-var kinds = []kind{
+var kinds = []Kind{
 	{
 		name: "Mutex",
 		own: func(ctx context.Context, a act) error {

@@ -1,4 +1,4 @@
-package main
+package succession
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/mpgo/mp"
+	"github.com/mpgo/mp/cmd/mpstorm/internal/children"
 )
 
-// A storm is the rounds for one kind of object.
-type storm struct {
-	kind  kind
+// A trial is the rounds for one kind of object.
+type trial struct {
+	kind  Kind
 	kills int
 	limit time.Duration
 	rng   *rand.Rand
@@ -26,7 +27,7 @@ type storm struct {
 	result result
 }
 
-// A result is what a storm has done.
+// A result is what a trial has shown.
 type result struct {
 	name            string
 	owners, waiters int             // killed
@@ -34,98 +35,98 @@ type result struct {
 	violations      []string
 }
 
-func newStorm(k kind, o options) *storm {
-	return &storm{
-		kind: k, kills: o.kills, limit: o.limit,
-		rng:    rand.New(rand.NewPCG(o.seed, 0)),
+func newTrial(k Kind, o Options) *trial {
+	return &trial{
+		kind: k, kills: o.Kills, limit: o.Limit,
+		rng:    rand.New(rand.NewPCG(o.Seed, 0)),
 		result: result{name: k.name},
 	}
 }
 
 // run does all rounds. The error is one that has nothing to do with the objects, or
-// ctx's.
-func (s *storm) run(ctx context.Context) (result, error) {
-	if err := s.begin(ctx); err != nil {
-		return s.result, err
+// ctx't.
+func (t *trial) run(ctx context.Context) (result, error) {
+	if err := t.begin(ctx); err != nil {
+		return t.result, err
 	}
-	for round := range s.kills {
-		err := s.round(ctx, int64(round+1))
+	for round := range t.kills {
+		err := t.round(ctx, int64(round+1))
 		if ctx.Err() != nil {
-			return s.result, ctx.Err()
+			return t.result, ctx.Err()
 		}
 		if err != nil {
-			s.violated("round %d: %v", round+1, err)
+			t.violated("round %d: %v", round+1, err)
 			break // who hangs will hang in the next round, too
 		}
 	}
-	return s.result, s.end(ctx)
+	return t.result, t.end(ctx)
 }
 
-func (s *storm) violated(format string, args ...any) {
-	s.result.violations = append(s.result.violations, fmt.Sprintf(format, args...))
+func (t *trial) violated(format string, args ...any) {
+	t.result.violations = append(t.result.violations, fmt.Sprintf(format, args...))
 }
 
 // begin makes the objects and starts the heir.
-func (s *storm) begin(ctx context.Context) (err error) {
-	s.l.Kind = s.kind.name
-	if s.props, err = newProps(); err != nil {
+func (t *trial) begin(ctx context.Context) (err error) {
+	t.l.Kind = t.kind.name
+	if t.props, err = newProps(); err != nil {
 		return err
 	}
 	var errs [3]error
-	s.l.Orders, errs[0] = mp.NewQueue[order](1)
-	s.l.Reports, errs[1] = mp.NewQueue[report](2)
-	s.ready, errs[2] = mp.NewQueue[string](4)
+	t.l.Orders, errs[0] = mp.NewQueue[order](1)
+	t.l.Reports, errs[1] = mp.NewQueue[report](2)
+	t.ready, errs[2] = mp.NewQueue[string](4)
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
-	s.heir, err = heir.Start(ctx, s.l, mp.WithName("heir"))
+	t.heir, err = heir.Start(ctx, t.l, mp.WithName("heir"))
 	return err
 }
 
 // end checks what is left, and gives it back.
-func (s *storm) end(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, s.limit)
+func (t *trial) end(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, t.limit)
 	defer cancel()
-	if len(s.result.violations) > 0 {
-		endChildren()
+	if len(t.result.violations) > 0 {
+		children.End()
 	} else {
-		if err := s.l.Orders.Close(); err != nil {
+		if err := t.l.Orders.Close(); err != nil {
 			return err
 		}
-		if err := s.heir.Wait(limited); err != nil {
-			s.violated("the heir: %v", err)
+		if err := t.heir.Wait(limited); err != nil {
+			t.violated("the heir: %v", err)
 		}
-		if err := s.kind.check(limited, s.props); err != nil {
-			s.violated("at the end: %v", err)
+		if err := t.kind.check(limited, t.props); err != nil {
+			t.violated("at the end: %v", err)
 		}
 	}
-	return errors.Join(ctx.Err(), s.props.free(), s.l.Orders.Free(), s.l.Reports.Free(), s.ready.Free())
+	return errors.Join(ctx.Err(), t.props.free(), t.l.Orders.Free(), t.l.Reports.Free(), t.ready.Free())
 }
 
 // round kills an owner and one who waits.
-func (s *storm) round(ctx context.Context, number int64) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, fmt.Errorf("nobody goes on for %v", s.limit))
+func (t *trial) round(ctx context.Context, number int64) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, t.limit, fmt.Errorf("nobody goes on for %v", t.limit))
 	defer cancel()
-	me := act{props: &s.props, round: number, ready: func() {}, got: func() {}}
-	if s.kind.before != nil {
-		if err := s.kind.before(ctx, me); err != nil {
+	me := act{props: &t.props, round: number, ready: func() {}, got: func() {}}
+	if t.kind.before != nil {
+		if err := t.kind.before(ctx, me); err != nil {
 			return err
 		}
 	}
-	own, wait, err := s.cast(ctx, number)
+	own, wait, err := t.cast(ctx, number)
 	if err != nil {
 		return hung(ctx, err)
 	}
-	kills, err := s.kill(ctx, own, wait)
+	kills, err := t.kill(ctx, own, wait)
 	if err != nil {
 		return hung(ctx, err)
 	}
-	if s.kind.mourn != nil {
-		if err := s.kind.mourn(ctx, me); err != nil {
+	if t.kind.mourn != nil {
+		if err := t.kind.mourn(ctx, me); err != nil {
 			return hung(ctx, err)
 		}
 	}
-	return hung(ctx, s.inherited(ctx, number, kills))
+	return hung(ctx, t.inherited(ctx, number, kills))
 }
 
 // hung is a better name for the error of a round that took too long.
@@ -137,30 +138,30 @@ func hung(ctx context.Context, err error) error {
 }
 
 // cast starts the two who will be killed, and has the heir wait. A waker comes last.
-func (s *storm) cast(ctx context.Context, number int64) (own, wait *mp.Process, err error) {
-	if !s.kind.wakes {
-		if own, err = s.start(ctx, owner, number); err != nil {
+func (t *trial) cast(ctx context.Context, number int64) (own, wait *mp.Process, err error) {
+	if !t.kind.wakes {
+		if own, err = t.start(ctx, owner, number); err != nil {
 			return nil, nil, err
 		}
 	}
-	if err = s.l.Orders.Put(ctx, order{number, s.props}); err != nil {
+	if err = t.l.Orders.Put(ctx, order{number, t.props}); err != nil {
 		return nil, nil, err
 	}
-	if r, err := s.l.Reports.Get(ctx); err != nil || r != (report{Round: number}) {
+	if r, err := t.l.Reports.Get(ctx); err != nil || r != (report{Round: number}) {
 		return nil, nil, fmt.Errorf("the heir says %+v where it should begin: %w", r, err)
 	}
-	if wait, err = s.start(ctx, waiter, number); err != nil {
+	if wait, err = t.start(ctx, waiter, number); err != nil {
 		return nil, nil, err
 	}
-	if s.kind.wakes {
-		own, err = s.start(ctx, owner, number)
+	if t.kind.wakes {
+		own, err = t.start(ctx, owner, number)
 	}
 	return own, wait, err
 }
 
 // start starts a victim and returns when it is ready.
-func (s *storm) start(ctx context.Context, role string, number int64) (*mp.Process, error) {
-	p, err := victim.Start(context.Background(), part{s.kind.name, role, number, s.props, s.ready}, mp.WithName(role))
+func (t *trial) start(ctx context.Context, role string, number int64) (*mp.Process, error) {
+	p, err := victim.Start(context.Background(), part{t.kind.name, role, number, t.props, t.ready}, mp.WithName(role))
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +174,7 @@ func (s *storm) start(ctx context.Context, role string, number int64) (*mp.Proce
 		case <-lives.Done():
 		}
 	}()
-	said, err := s.ready.Get(lives)
+	said, err := t.ready.Get(lives)
 	switch {
 	case err != nil && !p.Alive():
 		return nil, fmt.Errorf("the %s ended before it was ready: %w", role, p.Wait(ctx))
@@ -189,13 +190,13 @@ func (s *storm) start(ctx context.Context, role string, number int64) (*mp.Proce
 const moment = 200 * time.Microsecond
 
 // kill kills both, in any order, and returns when they are gone, with the times.
-func (s *storm) kill(ctx context.Context, own, wait *mp.Process) (kills [2]time.Time, err error) {
+func (t *trial) kill(ctx context.Context, own, wait *mp.Process) (kills [2]time.Time, err error) {
 	victims := [2]*mp.Process{own, wait}
-	if s.rng.IntN(2) == 1 {
+	if t.rng.IntN(2) == 1 {
 		victims[0], victims[1] = wait, own
 	}
 	for i, p := range victims {
-		s.dawdle()
+		t.dawdle()
 		kills[i] = time.Now()
 		if err := p.Kill(); err != nil {
 			return kills, fmt.Errorf("%v: %w", p, err)
@@ -207,20 +208,20 @@ func (s *storm) kill(ctx context.Context, own, wait *mp.Process) (kills [2]time.
 			return kills, fmt.Errorf("the %s was not killed but ended: %w", p.Name(), err)
 		}
 	}
-	s.result.owners++
-	s.result.waiters++
+	t.result.owners++
+	t.result.waiters++
 	return kills, nil
 }
 
 // dawdle passes a random moment, busily: a sleep would be far longer.
-func (s *storm) dawdle() {
-	for end := time.Now().Add(time.Duration(s.rng.Int64N(int64(moment)))); time.Now().Before(end); {
+func (t *trial) dawdle() {
+	for end := time.Now().Add(time.Duration(t.rng.Int64N(int64(moment)))); time.Now().Before(end); {
 	}
 }
 
 // inherited waits until the heir has had its turn.
-func (s *storm) inherited(ctx context.Context, number int64, kills [2]time.Time) error {
-	r, err := s.l.Reports.Get(ctx)
+func (t *trial) inherited(ctx context.Context, number int64, kills [2]time.Time) error {
+	r, err := t.l.Reports.Get(ctx)
 	switch {
 	case err != nil:
 		return fmt.Errorf("the heir says nothing: %w", err)
@@ -232,7 +233,7 @@ func (s *storm) inherited(ctx context.Context, number int64, kills [2]time.Time)
 	got := time.Unix(0, r.Got)
 	for _, kill := range []time.Time{kills[1], kills[0]} {
 		if since := got.Sub(kill); since >= 0 {
-			s.result.times = append(s.result.times, since)
+			t.result.times = append(t.result.times, since)
 			break
 		}
 	} // else the owner was a waker, and had done so before it was killed

@@ -134,8 +134,9 @@ func (a *Array[T]) mustBeUsable() {
 	}
 }
 
-// Slice is the shared memory itself, valid until Free and as long as a is
-// reachable: keep a, not only the slice. After Free it is nil.
+// Slice is the shared memory itself, valid until Free and as long as a is reachable:
+// the slice does not keep a. A deferred a.Free does, and so does runtime.KeepAlive(a)
+// behind the last use of the slice. After Free it is nil.
 func (a *Array[T]) Slice() []T {
 	if !a.usable() {
 		return nil

@@ -1,6 +1,7 @@
 package mp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -164,19 +165,22 @@ func circumstance(oom bool, crash string) string {
 	return crashLine(crash)
 }
 
-// crashLine is the line of a crash's text that says what it was.
+// crashLine is what a crash's text says it was, in one line: the first line of it, or,
+// since the runtime's reasons may come before, the one of the fatal error; and the signal
+// that native code, or a bad address, brought about.
 func crashLine(crash string) string {
-	first := ""
+	first, fatal, signal := "", "", ""
 	for line := range strings.Lines(crash) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "fatal error: ") {
-			return ": " + line // what comes before are the runtime's reasons
-		}
-		if first == "" && line != "" && !strings.HasPrefix(line, "goroutine ") {
+		switch line = strings.TrimSpace(line); {
+		case fatal == "" && strings.HasPrefix(line, "fatal error: "):
+			fatal = ": " + line
+		case signal == "" && strings.HasPrefix(line, "[signal "):
+			signal = " " + line
+		case first == "" && line != "" && !strings.HasPrefix(line, "goroutine "):
 			first = ": " + line
 		}
 	}
-	return first
+	return cmp.Or(fatal, first) + signal
 }
 
 // A PanicError is a panic of a registered function in another process.

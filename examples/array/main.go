@@ -1,0 +1,96 @@
+// Command array blurs a picture with several processes. Both pictures lie in shared
+// memory: each process is told which rows are its own, and not a pixel is sent.
+//
+// Python: Array, or a numpy array over SharedMemory, and Process.
+//
+//	$ go run ./examples/array
+//	2 processes blurred 640x480 pixels: /tmp/mp-array.png
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/mpgo/mp"
+	"github.com/mpgo/mp/examples/internal/program"
+)
+
+const width, height, radius = 640, 480, 4
+
+// A filter is what a worker is told: make these rows of To from what is around them in From.
+type filter struct {
+	From, To   *mp.Array[byte] // gray pixels, row by row
+	Begin, End int
+}
+
+var blur = mp.Register("blur", func(ctx context.Context, f filter) (struct{}, error) {
+	from, to := picture(f.From), picture(f.To)
+	defer runtime.KeepAlive(f) // the memory is there as long as somebody has the Array
+	for y := f.Begin; y < f.End && ctx.Err() == nil; y++ {
+		for x := range width {
+			sum, n := 0, 0
+			around := image.Rect(x-radius, y-radius, x+radius+1, y+radius+1).Intersect(from.Rect)
+			for v := around.Min.Y; v < around.Max.Y; v++ {
+				for _, pixel := range from.Pix[v*width+around.Min.X : v*width+around.Max.X] {
+					sum, n = sum+int(pixel), n+1
+				}
+			}
+			to.Pix[y*width+x] = byte(sum / n)
+		}
+	}
+	return struct{}{}, ctx.Err()
+})
+
+// picture is an image whose pixels are the shared memory itself.
+func picture(a *mp.Array[byte]) *image.Gray {
+	return &image.Gray{Pix: a.Slice(), Stride: width, Rect: image.Rect(0, 0, width, height)}
+}
+
+func main() {
+	mp.Init()
+	file := flag.String("o", filepath.Join(os.TempDir(), "mp-array.png"), "the PNG `file` to write")
+	workers := flag.Int("workers", 0, "how many worker `processes`; 0 is one a CPU")
+	program.Main(func(ctx context.Context) error { return run(ctx, *file, *workers) })
+}
+
+func run(ctx context.Context, file string, workers int) error {
+	pool, err := mp.NewPool(ctx, workers)
+	if err != nil {
+		return err
+	}
+	defer pool.Stop()
+	from, err1 := mp.NewArray[byte](width * height)
+	to, err2 := mp.NewArray[byte](width * height)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	defer from.Free()
+	defer to.Free()
+	for i := range from.Slice() { // a chessboard
+		from.Set(i, byte(255*((i%width/40+i/width/40)%2)))
+	}
+	var parts []filter
+	for y := 0; y < height; y += 16 {
+		parts = append(parts, filter{from, to, y, y + 16})
+	}
+	if _, err := blur.Map(ctx, pool, parts); err != nil {
+		return err
+	}
+	var encoded bytes.Buffer
+	if err := png.Encode(&encoded, picture(to)); err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, encoded.Bytes(), 0o644); err != nil {
+		return err
+	}
+	fmt.Printf("%d processes blurred %dx%d pixels: %s\n", pool.Workers(), width, height, file)
+	return nil
+}

@@ -1,0 +1,102 @@
+// Package program is the frame that all examples have: flags, Ctrl-C and exit codes.
+// A program of your own has one like it, or does without.
+package program
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/mpgo/mp"
+)
+
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 128 + int(syscall.SIGINT)
+)
+
+// endings are the signals that end a program: Ctrl-C, kill, a terminal that is closed,
+// and output that nobody reads.
+var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE}
+
+// Main parses the flags, runs the program, and exits: with 0 if run returned nil, with 1
+// if it failed, with 2 if the flags make no sense, with 130 if it was interrupted. In all
+// cases run has returned by then, and the processes that it left have ended.
+//
+// The context that run gets ends with the first Ctrl-C; a second one kills.
+func Main(run func(ctx context.Context) error) {
+	flag.Parse() // exits with 2, too
+	if flag.NArg() > 0 {
+		say(fmt.Sprintf("%q makes no sense here; -h shows the flags", flag.Arg(0)))
+		os.Exit(exitUsage)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), endings...)
+	context.AfterFunc(ctx, stop)
+	err := run(ctx)
+	code := exitCode(ctx, err)
+
+	stop() // ctx has ended now in any case, and with it what is left
+	_ = mp.Shutdown(ctx)
+	os.Exit(code)
+}
+
+func exitCode(ctx context.Context, err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case ctx.Err() != nil || interrupted(err):
+		say("interrupted")
+		return exitInterrupted
+	default:
+		say(err)
+		return exitFailed
+	}
+}
+
+// interrupted reports whether it was a child that the signal reached first: a terminal
+// sends it to all processes of a program.
+func interrupted(err error) bool {
+	var exit *mp.ExitError
+	return errors.As(err, &exit) && slices.Contains(endings, os.Signal(exit.Signal))
+}
+
+func say(message any) { fmt.Fprintf(os.Stderr, "%s: %v\n", filepath.Base(os.Args[0]), message) }
+
+// Count is like flag.Int, for a number that must be at least min.
+func Count(name string, min, value int, usage string) *int {
+	n := &count{value, min}
+	flag.Var(n, name, usage)
+	return &n.value
+}
+
+type count struct{ value, min int }
+
+func (n *count) String() string { return strconv.Itoa(n.value) }
+
+func (n *count) Set(s string) error {
+	v, err := strconv.Atoi(s)
+	if err != nil || v < n.min {
+		return fmt.Errorf("it must be a whole number, %d or more", n.min)
+	}
+	n.value = v
+	return nil
+}
+
+// Pause is time.Sleep for functions whose context may end.
+func Pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

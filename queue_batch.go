@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"github.com/mpgo/mp/ipc"
+	"github.com/mpgo/mp/shm"
 )
 
 // batchSize is how many cells are claimed at a time.
@@ -45,6 +46,13 @@ func (q *Queue[T]) PutBatch(ctx context.Context, vs []T) (int, error) {
 
 // fill encodes a message into each cell. It returns how many it could.
 func (v *queueView[T]) fill(cells []ipc.Claimed, vs []T) (int, error) {
+	if v.raw {
+		for i, c := range cells {
+			shm.Put(c.Bytes(), &vs[i])
+			c.Fill(v.codec.Fixed())
+		}
+		return len(cells), nil
+	}
 	for i, c := range cells {
 		b, err := v.codec.Append(c.Bytes()[:0], vs[i])
 		if err != nil {
@@ -69,15 +77,13 @@ func (q *Queue[T]) putEach(ctx context.Context, vs []T) (int, error) {
 // first until ctx ends. It returns how many it took. Messages that cannot be
 // decoded are consumed and left out; then there is an error beside those that can.
 func (q *Queue[T]) GetBatch(ctx context.Context, into []T) (int, error) {
-	return q.getBatch(into, func(cells []ipc.Taken) (int, error) { return q.view.TakeBatch(ctx, cells) })
+	return q.getBatch(ctx, into)
 }
 
 // TryGetBatch is GetBatch, but returns ErrEmpty where GetBatch would wait.
-func (q *Queue[T]) TryGetBatch(into []T) (int, error) {
-	return q.getBatch(into, func(cells []ipc.Taken) (int, error) { return q.view.TryTakeBatch(cells) })
-}
+func (q *Queue[T]) TryGetBatch(into []T) (int, error) { return q.getBatch(atOnce, into) }
 
-func (q *Queue[T]) getBatch(into []T, take func([]ipc.Taken) (int, error)) (int, error) {
+func (q *Queue[T]) getBatch(ctx context.Context, into []T) (int, error) {
 	if !q.usable() {
 		return 0, q.unusable()
 	}
@@ -85,7 +91,7 @@ func (q *Queue[T]) getBatch(into []T, take func([]ipc.Taken) (int, error)) (int,
 	var cells [batchSize]ipc.Taken
 	got := 0
 	for got < len(into) {
-		n, err := take(cells[:min(batchSize, len(into)-got)])
+		n, err := q.view.takeBatch(ctx, cells[:min(batchSize, len(into)-got)])
 		if got > 0 && err != nil {
 			return got, nil // who calls again is told
 		}
@@ -98,10 +104,18 @@ func (q *Queue[T]) getBatch(into []T, take func([]ipc.Taken) (int, error)) (int,
 			return got, q.wrap("get", err)
 		}
 		if got > 0 {
-			take = q.view.TryTakeBatch // only the first is waited for
+			ctx = atOnce // only the first is waited for
 		}
 	}
 	return got, nil
+}
+
+// takeBatch takes messages. With atOnce it does not wait.
+func (v *queueView[T]) takeBatch(ctx context.Context, cells []ipc.Taken) (int, error) {
+	if ctx == atOnce {
+		return v.TryTakeBatch(cells)
+	}
+	return v.TakeBatch(ctx, cells)
 }
 
 // consumeBatch decodes taken messages and lets go of them. It returns how many it
@@ -110,6 +124,12 @@ func (v *queueView[T]) consumeBatch(cells []ipc.Taken, into []T) (int, error) {
 	var failed error
 	n := 0
 	for _, cell := range cells {
+		if v.raw && v.isRaw(cell) {
+			b, _ := cell.Bytes()
+			shm.Get(b, &into[n])
+			n++
+			continue
+		}
 		if lease, ok := cell.OnLease(); ok && lease.Exhausted() {
 			failed = errors.Join(failed, v.giveUp(lease))
 			continue

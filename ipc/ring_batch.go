@@ -5,8 +5,10 @@ import "context"
 // Batches. Each cell of a batch is claimed, committed, taken and released by steps
 // of its own, exactly as single ones are, so a kill in the middle of a batch is a
 // kill between messages. What a batch saves is moving the hints, the looks for who
-// sleeps, and wake-ups: one of each for all its cells. So a hint may be as many
-// positions behind as a batch is long, until somebody helps.
+// sleeps, wake-ups, and barriers: one of each for all its cells. So a hint may be as
+// many positions behind as a batch is long, until somebody helps; and of the stores
+// that publish, or release, its cells only the last one is a barrier: they take effect
+// in their order, all of them before the look for who sleeps.
 
 // ClaimBatch claims between 1 and len(into) cells for consecutive messages, as
 // many as are free, and returns how many. It waits for the first as Claim does.
@@ -68,9 +70,12 @@ func CommitBatch(claims []Claimed) {
 	if len(claims) == 0 {
 		return
 	}
-	for _, c := range claims {
-		c.publish(int(c.cell.length))
+	last := len(claims) - 1
+	for _, c := range claims[:last] {
+		c.note(int(c.cell.length))
+		storeRelease(&c.cell.state, c.state&lapMask|ready) // passes ownership of the cell to take
 	}
+	claims[last].publish(int(claims[last].cell.length))
 	claims[0].cells.puts.wake(len(claims))
 }
 
@@ -135,12 +140,19 @@ func ReleaseBatch(taken []Taken) {
 	if len(taken) == 0 {
 		return
 	}
-	for _, t := range taken {
+	last := len(taken) - 1
+	for _, t := range taken[:last] {
 		if t.lease != nil {
 			t.Release()
-		} else {
-			t.vacate()
+			continue
 		}
+		t.cells.ring.freeEdge.release()
+		storeRelease(&t.cell.state, passed(t.state)) // passes ownership of the cell to claim
+	}
+	if t := taken[last]; t.lease != nil {
+		t.Release()
+	} else {
+		t.vacate()
 	}
 	c := taken[0].cells
 	c.frees.wake(len(taken))

@@ -28,12 +28,17 @@ func (c Claimed) Commit(n int) {
 // publish is Commit without the wake-up. This passes ownership of the cell to
 // take.
 func (c Claimed) publish(n int) {
+	c.note(n)
+	c.cell.state.Store(c.state&lapMask | ready)
+}
+
+// note says how long the message is, before it is published.
+func (c Claimed) note(n int) {
 	if uint(n) > uint(c.cells.inline) {
 		panic("ipc: Commit of more bytes than the cell has")
 	}
 	c.cell.length, c.cell.attempt, c.cell.kind = uint32(n), 0, 0
 	c.cells.ring.putEdge.release()
-	c.cell.state.Store(c.state&lapMask | ready)
 }
 
 // Abort gives the cell back without a message.

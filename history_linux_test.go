@@ -143,7 +143,7 @@ type play struct {
 	model porcupine.Model
 }
 
-// An deed is a moment as a model sees it.
+// A deed is a moment as a model sees it.
 type deed struct {
 	moment
 	Client  int
@@ -661,7 +661,7 @@ func TestTheHistoriesOfFourProcessesAreThoseOfOneObject(t *testing.T) {
 type stageManager struct {
 	*testing.T
 	part
-	mu   sync.Mutex
+	mu    sync.Mutex
 	deeds []porcupine.Operation
 }
 

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/internal/wire"
 	"github.com/mpgo/mp/shm"
@@ -30,8 +30,8 @@ type birth struct {
 	nonce    [16]byte
 	letter   [shm.RefSize]byte
 	answer   [shm.RefSize]byte
-	answered atomic.Uint32
-	opened   atomic.Uint32
+	answered shared.Uint32
+	opened   shared.Uint32
 	_        [8]byte
 }
 

@@ -3,12 +3,12 @@ package mp
 import (
 	"context"
 	"os"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp/internal/futex"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/testkit"
 	"github.com/mpgo/mp/shm"
 )
@@ -23,7 +23,7 @@ const (
 )
 
 // slotWord is a word of a process's slot in the arena.
-func slotWord(arena []atomic.Uint32, slot, offset int) *atomic.Uint32 {
+func slotWord(arena []shared.Uint32, slot, offset int) *shared.Uint32 {
 	return &arena[(slotTable+slot*slotLength+offset)/4]
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/mpgo/mp/internal/futex"
 	"github.com/mpgo/mp/internal/shared"
@@ -71,7 +70,7 @@ func (w *Watch) Wait(ctx context.Context) error {
 		return nil
 	}
 	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, w.wake)()
+		defer afterDone(ctx, w.wake)()
 	}
 	for {
 		bell, epoch := w.bell.Load(), w.d.Epoch().Load()
@@ -100,7 +99,7 @@ func (w *Watch) spin() bool {
 	if !spin.Worthwhile() {
 		return false
 	}
-	for begin := time.Since(started); time.Since(started)-begin < minPatience; {
+	for begin := elapsed(); elapsed()-begin < minPatience; {
 		if w.ready() {
 			return true
 		}

@@ -127,7 +127,7 @@ func (c *Cond) Wait(ctx context.Context) error {
 var errStillLocked = errors.New("ipc: condition")
 
 func (c *Cond) enterAndSleep(ctx context.Context) error {
-	ctx, wake := context.WithCancel(ctx)
+	ctx, wake := withCancel(ctx)
 	defer wake()
 	w := &condWaiter{wake: wake}
 	if err := c.enlist(w); err != nil {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/mpgo/mp/internal/shared"
-	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -110,7 +109,7 @@ func (l *lending) called() bool {
 		return true
 	}
 	due := l.due.Load()
-	return due != 0 && sys.Monotonic() >= due
+	return due != 0 && monotonic() >= due
 }
 
 // A leaseHeader is the begin of each slot; the message follows. Only the slot's
@@ -275,7 +274,7 @@ func (l Lease) Nack(delay time.Duration) error {
 	}
 	due := int64(0)
 	if delay > 0 {
-		due = sys.Monotonic() + int64(delay)
+		due = monotonic() + int64(delay)
 	}
 	l.slot.due.Store(due)
 	l.lender.edge.release()

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -138,7 +137,7 @@ func (l *lender) redeliver() (Lease, bool, error) {
 		return Lease{}, false, err
 	}
 	marks, due := l.words.marks.Load(), l.words.due.Load() // before looking
-	now, first := sys.Monotonic(), int64(0)
+	now, first := monotonic(), int64(0)
 	for i := range t.count {
 		lease, ok, later := l.retake(t, i, now)
 		if ok {
@@ -213,7 +212,7 @@ func (l *lender) outstanding(t *leaseTable) bool {
 }
 
 // alarm calls ring when the first returned message is due. The caller stops it.
-func (l *lender) alarm(ring func()) *time.Timer {
+func (l *lender) alarm(ring func()) (stop func() bool) {
 	if l.words == nil {
 		return nil
 	}
@@ -221,19 +220,19 @@ func (l *lender) alarm(ring func()) *time.Timer {
 	if due == 0 {
 		return nil
 	}
-	return time.AfterFunc(time.Duration(max(0, due-sys.Monotonic())), ring)
+	return afterFunc(time.Duration(max(0, due-monotonic())), ring)
 }
 
 // An alarmClock is the alarm of one waiting operation.
-type alarmClock struct{ timer *time.Timer }
+type alarmClock struct{ off func() bool }
 
 func (a *alarmClock) set(l *lender, ring func()) {
 	a.stop()
-	a.timer = l.alarm(ring)
+	a.off = l.alarm(ring)
 }
 
 func (a *alarmClock) stop() {
-	if a.timer != nil {
-		a.timer.Stop()
+	if a.off != nil {
+		a.off()
 	}
 }

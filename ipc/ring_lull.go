@@ -53,8 +53,8 @@ func (l *lull) pass(pos, step uint64) bool {
 	if ns < int64(minLull) || !spin.Worthwhile() {
 		return false
 	}
-	begin := time.Since(started)
-	for time.Since(started)-begin < time.Duration(ns) {
+	begin := elapsed()
+	for elapsed()-begin < time.Duration(ns) {
 		spin.Pause(4)
 	}
 	return true

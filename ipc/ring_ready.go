@@ -60,7 +60,7 @@ func (l *lender) waiting() bool {
 	if t == nil || err != nil {
 		return err != nil
 	}
-	now := sys.Monotonic()
+	now := monotonic()
 	for i := range t.count {
 		h := t.at(i)
 		state := h.state.Load()

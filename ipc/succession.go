@@ -46,7 +46,7 @@ type succession struct {
 // hurry makes this process the heir if its leader has waited for too long. The
 // leader calls it before each attempt that may be followed by sleep.
 func (s *succession) hurry() {
-	now := time.Since(started)
+	now := elapsed()
 	switch {
 	case s.since == 0:
 		s.since = now
@@ -74,10 +74,10 @@ func (s *succession) entitled(leader bool) (may bool, heir uint32) {
 // deferred reports whether the caller has left it to the heir for long enough. The
 // first time it sees to it that it will be asked again in time.
 func (s *succession) deferred(heir uint32) bool {
-	now := time.Since(started)
+	now := elapsed()
 	if s.until == 0 {
 		s.until = now + deference
-		time.AfterFunc(deference, s.gate.ring)
+		afterFunc(deference, s.gate.ring)
 		return false
 	}
 	if now < s.until {

@@ -179,7 +179,7 @@ func (g *gate) lead(ctx context.Context, try attempt) error {
 			return err
 		}
 		if slept == nil && ctx.Done() != nil {
-			defer context.AfterFunc(ctx, g.ring)()
+			defer afterDone(ctx, g.ring)()
 		}
 		slept = word
 		on := [...]sys.Futex{{Word: word, Val: seen}, {Word: g.epoch, Val: epoch}, {Word: &g.bell, Val: bell}}
@@ -258,10 +258,6 @@ const (
 	probeEvery = 32 // every so many spins are as long as possible, to learn from
 )
 
-// started is what the clock of spinning counts from; the distance to a fixed
-// time is the cheapest reading of the monotonic clock.
-var started = time.Now()
-
 // spin makes attempts for as long as they are likely to succeed. It does nothing
 // with one CPU, or if another goroutine of the process spins at this gate.
 func (g *gate) spin(try attempt) bool {
@@ -299,7 +295,7 @@ func (g *gate) spinFor(try attempt, patience time.Duration) bool {
 			}
 			spin.Pause(1)
 		}
-		now := time.Since(started)
+		now := elapsed()
 		if begin == 0 {
 			begin = now
 		}

@@ -44,6 +44,9 @@ func Polling() bool { return polling.Load() }
 // The goroutine keeps its thread meanwhile: one goroutine of a process should
 // sleep here for all that want the same.
 func Wait(ws []sys.Futex, deadline int64) error {
+	if explored(ws, deadline) {
+		return nil
+	}
 	if !polling.Load() {
 		err := sys.FutexWaitV(ws, deadline)
 		if !errors.Is(err, errors.ErrUnsupported) {
@@ -75,7 +78,12 @@ func poll(ws []sys.Futex, deadline int64) error {
 
 // Wake wakes up to n of those who sleep on w, in all processes, and returns how
 // many there were.
-func Wake(w *shared.Uint32, n int) int { return sys.FutexWake(w, n) }
+func Wake(w *shared.Uint32, n int) int {
+	if woken, ok := exploredWake(w, n); ok {
+		return woken
+	}
+	return sys.FutexWake(w, n)
+}
 
 // WakeAll wakes everyone who sleeps on w.
-func WakeAll(w *shared.Uint32) int { return sys.FutexWake(w, math.MaxInt32) }
+func WakeAll(w *shared.Uint32) int { return Wake(w, math.MaxInt32) }

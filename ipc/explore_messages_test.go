@@ -1,0 +1,411 @@
+//go:build explore
+
+package ipc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/mpgo/mp/internal/explore"
+)
+
+func init() {
+	models["ring/one each"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: ringModel(1, 2, 1, 2, 1)}
+	models["ring/two producers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: ringModel(2, 2, 1, 3, 2)}
+	models["ring/two consumers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: ringModel(1, 2, 2, 1, 1)}
+	models["ring/two each"] = explore.Model{Preemptions: 1, Kills: 1, Setup: ringModel(2, 1, 2, 1, 2)}
+	models["ring/close"] = explore.Model{Preemptions: 2, Kills: 1, Setup: ringCloseModel}
+	models["lease"] = explore.Model{Preemptions: 2, Kills: 1, Setup: leaseModel(1, false)}
+	models["lease/get"] = explore.Model{Preemptions: 2, Kills: 1, Setup: leaseModel(2, true)}
+	models["stream"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: streamModel(-1)}
+	models["stream/fixed"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: streamModel(16)}
+}
+
+// A post is the messages of a model: who may have lost which, and who got which.
+// Message m is 8 bytes of value m+1.
+type post struct {
+	x         *explore.Execution
+	committed [8]bool // Put returned
+	begun     [8]bool
+	got       [8]int  // how many live processes were given it
+	risked    [8]bool // was in the hands of who was killed
+}
+
+func message(m int) []byte { return bytes.Repeat([]byte{byte(m + 1)}, 8) }
+
+// number says which message this is, -1 if none was ever put.
+func (p *post) number(msg []byte) int {
+	if len(msg) == 8 && bytes.Count(msg, msg[:1]) == 8 && msg[0] >= 1 && int(msg[0]) <= len(p.begun) && p.begun[msg[0]-1] {
+		return int(msg[0] - 1)
+	}
+	return -1
+}
+
+// check compares with what was left at the end: each message that was committed was
+// given to one, or is there, or died with whoever had it; no other is there twice.
+func (p *post) check(left [8]int, mayLose int) error {
+	lost := 0
+	for m := range p.begun {
+		switch n := p.got[m] + left[m]; {
+		case n > 1:
+			return fmt.Errorf("message %d: %d were given it, and %d are left", m, p.got[m], left[m])
+		case n == 0 && p.committed[m]:
+			lost++
+		}
+	}
+	if lost > mayLose {
+		return fmt.Errorf("%d messages are lost", lost)
+	}
+	return nil
+}
+
+// ringModel: producers put so many messages each, consumers get so many each.
+func ringModel(producers, puts, consumers, gets, capacity int) func(*explore.Execution) {
+	return func(x *explore.Execution) {
+		c := newCosmos(x, producers+consumers)
+		mem := exploredRing(x, capacity)
+		p := &post{x: x}
+		for i, d := range c.citizens {
+			r, err := OpenRing(d, mem)
+			c.must(err)
+			bells(x, r.put, r.get)
+			if i < producers {
+				x.Process(func() {
+					for m := i * puts; m < (i+1)*puts; m++ {
+						p.begun[m] = true
+						c.must(r.Put(context.Background(), message(m)))
+						p.committed[m] = true
+					}
+				})
+				continue
+			}
+			x.Process(func() {
+				for range gets {
+					msg, err := r.Get(context.Background(), nil)
+					c.must(err)
+					m := p.number(msg)
+					x.Check(m >= 0, "got %x", msg)
+					p.got[m]++
+				}
+			})
+		}
+		mayLose := func() (n int) { // what a consumer had released when it was killed
+			for i := producers; i < len(c.citizens); i++ {
+				n += boolToInt(x.Killed(i))
+			}
+			return n
+		}
+		x.Excuse(func(i int) error { return ringRests(c, mem, i < producers) })
+		x.Finally(func() error {
+			left, err := drain(c, p, mem)
+			if err != nil {
+				return err
+			}
+			return p.check(left, mayLose())
+		})
+	}
+}
+
+// exploredRing is a new ring.
+func exploredRing(x *explore.Execution, capacity int) []byte {
+	size, _ := RingSize(capacity, 8)
+	mem := Aligned(make([]byte, size+cellAlign))[:size]
+	if err := initRing(mem, capacity, 8, 1<<31-1); err != nil { // so that the lap wraps at once
+		panic(err)
+	}
+	explore.Bytes(x, "ring", mem)
+	return mem
+}
+
+// inspector opens a view of the ring at the end, as a process that comes then.
+func inspector(c *cosmos, mem []byte) *Ring {
+	r, err := OpenRing(&citizen{c, c.citizens[0].self + 7}, mem)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// ringRests reports why a producer, or consumer, should not sleep.
+func ringRests(c *cosmos, mem []byte, producer bool) error {
+	copied := Aligned(append(make([]byte, 0, 2*len(mem)+cellAlign), make([]byte, len(mem)+cellAlign)...))
+	copy(copied, mem)
+	r := inspector(c, copied[:len(mem)])
+	if producer {
+		if err := r.TryPut(message(0)); err != ErrFull {
+			return fmt.Errorf("there is room: %v", err)
+		}
+		return nil
+	}
+	if msg, err := r.TryGet(nil); err != ErrEmpty {
+		return fmt.Errorf("there is %x, %v", msg, err)
+	}
+	return nil
+}
+
+// drain takes what is left in the ring, and uses its whole capacity afterwards.
+func drain(c *cosmos, p *post, mem []byte) (left [8]int, err error) {
+	r := inspector(c, mem)
+	for {
+		msg, err := r.TryGet(nil)
+		if err == ErrEmpty {
+			break
+		}
+		m := p.number(msg)
+		if err != nil || m < 0 {
+			return left, fmt.Errorf("%x, %v is left", msg, err)
+		}
+		left[m]++
+	}
+	for i := range r.Cap() {
+		if err := r.TryPut(message(i)); err != nil {
+			return left, fmt.Errorf("only %d of %d cells can be used: %w", i, r.Cap(), err)
+		}
+	}
+	return left, nil
+}
+
+// ringCloseModel: one puts, one closes, two get until they are told that there is
+// nothing more.
+func ringCloseModel(x *explore.Execution) {
+	c := newCosmos(x, 4)
+	mem := exploredRing(x, 2)
+	p := &post{x: x}
+	closed := false
+	for i, d := range c.citizens {
+		r, err := OpenRing(d, mem)
+		c.must(err)
+		bells(x, r.put, r.get)
+		switch i {
+		case 0:
+			x.Process(func() {
+				for m := range 2 {
+					p.begun[m] = true
+					if err := r.Put(context.Background(), message(m)); err != ErrClosed {
+						c.must(err)
+						p.committed[m] = true
+					}
+				}
+			})
+		case 1:
+			x.Witness(func() {
+				c.must(r.Close())
+				closed = true
+			})
+		default:
+			x.Process(func() {
+				for {
+					msg, err := r.Get(context.Background(), nil)
+					if err == ErrClosed {
+						return
+					}
+					c.must(err)
+					m := p.number(msg)
+					x.Check(m >= 0, "got %x", msg)
+					p.got[m]++
+				}
+			})
+		}
+	}
+	x.Finally(func() error {
+		if !closed {
+			return errors.New("not closed")
+		}
+		left := [8]int{}
+		if x.Killed(2) || x.Killed(3) { // it may have had a message, and all others were gone
+			r := inspector(c, mem)
+			for {
+				msg, err := r.TryGet(nil)
+				if err == ErrClosed {
+					break
+				}
+				m := p.number(msg)
+				if err != nil || m < 0 {
+					return fmt.Errorf("%x, %v is left", msg, err)
+				}
+				left[m]++
+			}
+		}
+		return p.check(left, boolToInt(x.Killed(2) || x.Killed(3)))
+	})
+}
+
+// leaseModel: two messages, one who receives a message on lease and acknowledges it,
+// and one who does so with both, or gets one. To acknowledge twice does nothing.
+func leaseModel(slots int, gets bool) func(*explore.Execution) {
+	return func(x *explore.Execution) {
+		c := newCosmos(x, 3)
+		mem := exploredRing(x, 2)
+		size, _ := LeaseTableSize(slots, 8)
+		table := Aligned(make([]byte, size+cellAlign))
+		if err := InitLeases(table, slots, 8, 0); err != nil {
+			panic(err)
+		}
+		explore.Bytes(x, "leases", table)
+		o := &leases{post: post{x: x}, c: c}
+		x.Always(o.oneHolder)
+		for i, d := range c.citizens {
+			r, err := OpenRing(d, mem)
+			c.must(err)
+			r.Leases(func(uint64) ([]byte, error) { return table, nil })
+			r.SetLeaseTable(1)
+			bells(x, r.put, r.get, r.lease)
+			switch {
+			case i == 0:
+				x.Witness(func() {
+					for m := range 2 {
+						o.begun[m] = true
+						c.must(r.Put(context.Background(), message(m)))
+						o.committed[m] = true
+					}
+				})
+			case i == 1 || !gets:
+				x.Process(func() { o.receive(i, r, i) })
+			default:
+				x.Witness(func() {
+					msg, err := r.Get(context.Background(), nil)
+					c.must(err)
+					m := o.number(msg)
+					x.Check(m >= 0, "got %x", msg)
+					o.got[m]++
+				})
+			}
+		}
+		x.Excuse(func(int) error { return o.rests(mem, table) })
+		x.Finally(func() error { return o.settle(mem, table) })
+	}
+}
+
+// leases are the messages of a leaseModel.
+type leases struct {
+	post
+	c     *cosmos
+	holds [3][8]bool // who has which message
+	acks  [3][8]bool // who has begun to acknowledge it
+}
+
+// oneHolder is the invariant that a message has one live holder at most.
+func (o *leases) oneHolder() error {
+	for m := range o.begun {
+		n := 0
+		for i := range o.holds {
+			n += boolToInt(o.holds[i][m] && !o.x.Killed(i))
+		}
+		if n > 1 {
+			return fmt.Errorf("%d have message %d on lease", n, m)
+		}
+	}
+	return nil
+}
+
+// receive is process i, which receives some messages.
+func (o *leases) receive(i int, r *Ring, times int) {
+	var former Lease
+	for n := range times {
+		l, err := r.Receive(context.Background())
+		o.c.must(err)
+		o.x.Check(n == 0 || former.Ack() == ErrNotLeased, "what was acknowledged is so again")
+		former = l
+		msg, err := l.Bytes()
+		o.c.must(err)
+		m := o.number(msg)
+		o.x.Check(m >= 0, "received %x", msg)
+		o.holds[i][m] = true
+		l.slot.state.Load() // a moment in which it is held
+		o.holds[i][m] = false
+		o.acks[i][m] = true
+		o.c.must(l.Ack())
+		o.got[m]++
+	}
+}
+
+// rests reports why nobody should sleep.
+func (o *leases) rests(mem, table []byte) error {
+	ring := Aligned(make([]byte, len(mem)+cellAlign))[:len(mem)]
+	copied := Aligned(make([]byte, len(table)+cellAlign))
+	copy(ring, mem)
+	copy(copied, table)
+	r := inspector(o.c, ring)
+	r.Leases(func(uint64) ([]byte, error) { return copied, nil })
+	if l, err := r.TryReceive(); err != ErrEmpty {
+		return fmt.Errorf("there is a message: %v, %v", l.state, err)
+	}
+	return nil
+}
+
+// settle takes what is left at the end.
+func (o *leases) settle(mem, table []byte) error {
+	r := inspector(o.c, mem)
+	r.Leases(func(uint64) ([]byte, error) { return table, nil })
+	left := [8]int{}
+	for {
+		l, err := r.TryReceive()
+		if err == ErrEmpty {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		msg, err := l.Bytes()
+		m := o.number(msg)
+		if err != nil || m < 0 {
+			return fmt.Errorf("%x, %v is left", msg, err)
+		}
+		left[m]++
+		if err := l.Ack(); err != nil {
+			return err
+		}
+	}
+	mayLose := 0
+	for m := range o.begun {
+		mayLose += boolToInt(o.acks[1][m] && o.x.Killed(1) || o.acks[2][m] && o.x.Killed(2))
+	}
+	return o.check(left, mayLose)
+}
+
+// streamModel: one writes three records where two have room, and closes; the other
+// reads until the end. What was committed is read, in order, and then the end.
+func streamModel(fixed int) func(*explore.Execution) {
+	return func(x *explore.Execution) {
+		c := newCosmos(x, 2)
+		size, _ := StreamSize(64)
+		mem := Aligned(make([]byte, size+cellAlign))[:size]
+		if err := initStream(mem, 64, fixed, ^uint64(0)-63); err != nil { // so that the positions wrap
+			panic(err)
+		}
+		explore.Bytes(x, "stream", mem)
+		committed, read := 0, 0
+		w, err := OpenWriter(c.citizens[0], mem)
+		c.must(err)
+		r, err := OpenReader(c.citizens[1], mem)
+		c.must(err)
+		bells(x, w.gate, r.gate)
+		x.Process(func() {
+			for i := range 3 {
+				err := w.Put(context.Background(), bytes.Repeat([]byte{byte(i + 1)}, 16))
+				if errors.Is(err, ErrPeerDied) && x.Killed(1) {
+					return
+				}
+				c.must(err)
+				committed++
+			}
+			c.must(w.Close())
+		})
+		x.Process(func() {
+			for {
+				msg, err := r.Get(context.Background(), nil)
+				if errors.Is(err, io.EOF) {
+					x.Check(read >= committed, "the end after %d of %d", read, committed)
+					x.Check(err == io.EOF || x.Killed(0), "%v", err)
+					return
+				}
+				c.must(err)
+				read++
+				x.Check(bytes.Equal(msg, bytes.Repeat([]byte{byte(read)}, 16)), "record %d is %x", read, msg)
+			}
+		})
+	}
+}

@@ -23,12 +23,13 @@ import (
 	"github.com/mpgo/mp/examples/internal/program"
 )
 
-const width, height, radius = 640, 480, 4
+const width, height = 640, 480
 
 // A filter is what a worker is told: make these rows of To from what is around them in From.
 type filter struct {
 	From, To   *mp.Array[byte] // gray pixels, row by row
 	Begin, End int
+	Radius     int // of the blur
 }
 
 var blur = mp.Register("blur", func(ctx context.Context, f filter) (struct{}, error) {
@@ -37,7 +38,7 @@ var blur = mp.Register("blur", func(ctx context.Context, f filter) (struct{}, er
 	for y := f.Begin; y < f.End && ctx.Err() == nil; y++ {
 		for x := range width {
 			sum, n := 0, 0
-			around := image.Rect(x-radius, y-radius, x+radius+1, y+radius+1).Intersect(from.Rect)
+			around := image.Rect(x-f.Radius, y-f.Radius, x+f.Radius+1, y+f.Radius+1).Intersect(from.Rect)
 			for v := around.Min.Y; v < around.Max.Y; v++ {
 				for _, pixel := range from.Pix[v*width+around.Min.X : v*width+around.Max.X] {
 					sum, n = sum+int(pixel), n+1
@@ -58,10 +59,11 @@ func main() {
 	mp.Init()
 	file := flag.String("o", filepath.Join(os.TempDir(), "mp-array.png"), "the PNG `file` to write")
 	workers := flag.Int("workers", 0, "how many worker `processes`; 0 is one a CPU")
-	program.Main(func(ctx context.Context) error { return run(ctx, *file, *workers) })
+	radius := program.Count("radius", 0, 4, "how many pixels around it a pixel is mixed with")
+	program.Main(func(ctx context.Context) error { return run(ctx, *file, *workers, *radius) })
 }
 
-func run(ctx context.Context, file string, workers int) error {
+func run(ctx context.Context, file string, workers, radius int) error {
 	pool, err := mp.NewPool(ctx, workers)
 	if err != nil {
 		return err
@@ -79,7 +81,7 @@ func run(ctx context.Context, file string, workers int) error {
 	}
 	var parts []filter
 	for y := 0; y < height; y += 16 {
-		parts = append(parts, filter{from, to, y, y + 16})
+		parts = append(parts, filter{from, to, y, y + 16, radius})
 	}
 	if _, err := blur.Map(ctx, pool, parts); err != nil {
 		return err

@@ -6,12 +6,11 @@
 //	$ go run ./examples/trafficlight
 //	car 1 comes
 //	car 2 comes
+//	the light is red
 //	car 3 comes
 //	the light is green
 //	car 1 drives
 //	car 2 drives
-//	the light is red
-//	the light is green
 //	car 3 drives
 package main
 
@@ -36,12 +35,12 @@ var lights = mp.RegisterType[light]("light")
 
 func (l *light) Run(ctx context.Context) error {
 	for {
-		fmt.Println("the light is green")
-		if err := errors.Join(l.Green.Set(), program.Pause(ctx, l.Phase)); err != nil {
-			return err
-		}
 		fmt.Println("the light is red")
 		if err := errors.Join(l.Green.Clear(), program.Pause(ctx, l.Phase)); err != nil {
+			return err
+		}
+		fmt.Println("the light is green")
+		if err := errors.Join(l.Green.Set(), program.Pause(ctx, l.Phase)); err != nil {
 			return err
 		}
 	}

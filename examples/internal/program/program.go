@@ -28,6 +28,14 @@ const (
 // and output that nobody reads.
 var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE}
 
+// A terminal sends Ctrl-C to all processes of a program. The children leave it to their
+// parent, which tells them by the end of their contexts; so do the workers of a pool.
+func init() {
+	if mp.IsChild() {
+		signal.Ignore(os.Interrupt)
+	}
+}
+
 // Main parses the flags, runs the program, and exits: with 0 if run returned nil, with 1
 // if it failed, with 2 if the flags make no sense, with 130 if it was interrupted. In all
 // cases run has returned by then, and the processes that it left have ended.
@@ -62,8 +70,8 @@ func exitCode(ctx context.Context, err error) int {
 	}
 }
 
-// interrupted reports whether it was a child that the signal reached first: a terminal
-// sends it to all processes of a program.
+// interrupted reports whether it was a child that such a signal ended: one that had only
+// just begun, or wrote what nobody reads.
 func interrupted(err error) bool {
 	var exit *mp.ExitError
 	return errors.As(err, &exit) && slices.Contains(endings, os.Signal(exit.Signal))

@@ -173,9 +173,9 @@ func TestSizesThatMakeNoSenseAreRefused(t *testing.T) {
 		require.ErrorContains(t, err, fmt.Sprint(n))
 		require.ErrorContains(t, err, "at least 1")
 		_, err = NewQueue[int64](1, WithInline(n))
-		require.ErrorContains(t, err, "inline")
+		require.ErrorContains(t, err, "WithInline(")
 		_, err = NewQueue[int64](1, WithMaxLeases(n))
-		require.ErrorContains(t, err, "leases")
+		require.ErrorContains(t, err, "WithMaxLeases(")
 		_, err = NewQueue[int64](1, WithMaxMessage(n))
 		require.Error(t, err)
 	}

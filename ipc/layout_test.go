@@ -2,11 +2,11 @@ package ipc
 
 import (
 	"reflect"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/testkit"
 	"github.com/mpgo/mp/shm"
 )
@@ -54,8 +54,8 @@ func TestTheDocumentedLayoutIsThatOfRingsStreamsAndCells(t *testing.T) {
 		"geometry": func(off int) bool { return &shm.At[ringGeometry](mem, off).notes == ring.notes },
 		"putWatch": func(off int) bool { return &shm.At[putWatch](mem, off).closed == ring.closed },
 		"getWatch": func(off int) bool { return &shm.At[getWatch](mem, off).scanned == ring.scanned },
-		"tail":     func(off int) bool { return shm.At[atomic.Uint64](mem, off) == ring.tail },
-		"head":     func(off int) bool { return shm.At[atomic.Uint64](mem, off) == ring.head },
+		"tail":     func(off int) bool { return shm.At[shared.Uint64](mem, off) == ring.tail },
+		"head":     func(off int) bool { return shm.At[shared.Uint64](mem, off) == ring.head },
 		"cells":    func(off int) bool { return shm.At[cellHeader](mem, off) == ring.first.at(0) },
 	})
 
@@ -63,8 +63,8 @@ func TestTheDocumentedLayoutIsThatOfRingsStreamsAndCells(t *testing.T) {
 	stream := viewStream(mem, 1<<10, -1)
 	requireAt(t, "Stream", map[string]func(off int) bool{
 		"geometry": func(off int) bool { return shm.At[streamGeometry](mem, off).magic.Load() == streamMagic },
-		"tail":     func(off int) bool { return shm.At[atomic.Uint64](mem, off) == stream.tail },
-		"head":     func(off int) bool { return shm.At[atomic.Uint64](mem, off) == stream.head },
+		"tail":     func(off int) bool { return shm.At[shared.Uint64](mem, off) == stream.tail },
+		"head":     func(off int) bool { return shm.At[shared.Uint64](mem, off) == stream.head },
 		"writer":   func(off int) bool { return shm.At[streamEnd](mem, off) == stream.writer },
 		"reader":   func(off int) bool { return shm.At[streamEnd](mem, off) == stream.reader },
 		"records":  func(off int) bool { return &mem[off] == &stream.records[0] },
@@ -72,9 +72,9 @@ func TestTheDocumentedLayoutIsThatOfRingsStreamsAndCells(t *testing.T) {
 
 	cell := NewCell(newWorld(t).mate(), mem, 40)
 	requireAt(t, "Cell", map[string]func(off int) bool{
-		"version": func(off int) bool { return shm.At[atomic.Uint64](mem, off) == cell.version },
+		"version": func(off int) bool { return shm.At[shared.Uint64](mem, off) == cell.version },
 		"lock":    func(off int) bool { return shm.At[MutexState](mem, off) == cell.lock.state.Load() },
-		"copies":  func(off int) bool { return shm.At[atomic.Uint64](mem, off) == &cell.copies[0][0] },
+		"copies":  func(off int) bool { return shm.At[shared.Uint64](mem, off) == &cell.copies[0][0] },
 	})
 }
 

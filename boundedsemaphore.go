@@ -29,7 +29,8 @@ func (boundedSemaphores) open(o *shm.Object) (*ipc.BoundedSemaphore, error) {
 }
 
 // NewBoundedSemaphore makes a BoundedSemaphore with so many permits, 1 to 65,536.
-// It takes 4 bytes of shared memory for each.
+// It takes 4 bytes of shared memory for each. The error is ErrTooFew or ErrTooMany, or
+// that of a lack of shared memory.
 func NewBoundedSemaphore(permits int) (*BoundedSemaphore, error) {
 	n, err := ipc.BoundedSemaphoreSize(permits)
 	if err != nil {
@@ -47,7 +48,8 @@ func NewBoundedSemaphore(permits int) (*BoundedSemaphore, error) {
 	return s, s.bind(obj)
 }
 
-// Acquire takes a permit for this process, waiting for one until ctx ends.
+// Acquire takes a permit for this process, waiting for one until ctx ends; a permit
+// whose process died is one. The error is ctx's, or ErrClosed if the handle is freed.
 func (s *BoundedSemaphore) Acquire(ctx context.Context) error {
 	if !s.usable() {
 		return s.unusable()

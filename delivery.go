@@ -22,6 +22,7 @@ import (
 // Python: JoinableQueue, where get and task_done enclose the work; but what a killed
 // consumer had is lost there, and join waits for it for ever.
 type Delivery[T any] struct {
+	// Value is the message.
 	Value T
 
 	// Attempt is how often the message was delivered, this time included.

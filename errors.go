@@ -121,8 +121,8 @@ func (movedError) Is(target error) bool { return target == ErrClosed }
 // An ExitError is how a process ended that did not end well: with an exit code
 // other than 0, by a signal, or without an answer.
 type ExitError struct {
-	PID    int
-	Name   string
+	PID    int            // the process had
+	Name   string         // of the process; see WithName
 	Func   string         // registered name of what it ran
 	Code   int            // exit code, or minus the signal's number
 	Signal syscall.Signal // what killed it, or 0
@@ -137,7 +137,7 @@ func (e *ExitError) Error() string {
 // A WorkerDiedError is the error of a pool's task whose worker died while it ran.
 // The task may have had effects. No other task is touched.
 type WorkerDiedError struct {
-	PID      int
+	PID      int            // the worker had
 	Signal   syscall.Signal // what killed it, or 0
 	ExitCode int            // exit code, or minus the signal's number
 	Func     string         // registered name of the task's function

@@ -39,7 +39,8 @@ func NewEvent() (*Event, error) {
 	return e, e.bind(obj)
 }
 
-// Set sets the flag and lets go everybody who waits.
+// Set sets the flag and lets go everybody who waits. It waits for none of them. The
+// error is ErrClosed if the handle is freed.
 func (e *Event) Set() error {
 	if !e.usable() {
 		return e.unusable()
@@ -70,7 +71,8 @@ func (e *Event) IsSet() bool {
 	return set
 }
 
-// Wait waits until the flag is set, or ctx ends.
+// Wait waits until the flag is set, or ctx ends. The error is ctx's, or ErrClosed if
+// the handle is freed.
 func (e *Event) Wait(ctx context.Context) error {
 	if !e.usable() {
 		return e.unusable()

@@ -40,7 +40,8 @@ func NewOnce() (*Once, error) {
 
 // Do calls f, unless a call has succeeded before in whatever process. While one
 // is at it, the others wait until ctx ends. If f fails or panics, or its process
-// dies in it, the next one calls its own f.
+// dies in it, the next one calls its own f. The error is f's, ctx's, or ErrClosed if
+// the handle is freed.
 func (o *Once) Do(ctx context.Context, f func() error) error {
 	if !o.usable() {
 		return o.unusable()

@@ -10,8 +10,8 @@ import (
 
 // ProcessInfo says who a process is.
 type ProcessInfo struct {
-	PID  int
-	Name string
+	PID  int    // process id, in this process's namespace
+	Name string // for people; see WithName. That of the first process is "main"
 
 	incarnation shm.Incarnation
 	done        chan struct{}

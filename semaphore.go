@@ -48,7 +48,8 @@ func NewSemaphore(permits int) (*Semaphore, error) {
 	return s, s.bind(obj)
 }
 
-// Acquire takes a permit, waiting for one until ctx ends.
+// Acquire takes a permit, waiting for one until ctx ends. The error is ctx's, or
+// ErrClosed if the handle is freed. What a process has acquired when it dies is gone.
 func (s *Semaphore) Acquire(ctx context.Context) error {
 	if !s.usable() {
 		return s.unusable()
@@ -68,7 +69,8 @@ func (s *Semaphore) TryAcquire() (bool, error) {
 	return ok, err
 }
 
-// Release gives n permits, 1 or more, be they taken before or new.
+// Release gives n permits, 1 or more, be they taken before or new. The error is
+// ErrTooFew, ErrTooMany, or ErrClosed if the handle is freed; nothing changes then.
 func (s *Semaphore) Release(n int) error {
 	if !s.usable() {
 		return s.unusable()

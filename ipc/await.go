@@ -19,7 +19,7 @@ type Source interface {
 	// source stays usable. If the wake-up was for somebody who would take what is
 	// there, Leave passes that on.
 	Enter()
-	Leave()
+	Leave() // ends what Enter began
 
 	// Ready reports whether it is ready now.
 	Ready() bool

@@ -195,9 +195,9 @@ func wakeAll(w *shared.Uint32) {
 
 // A ProcessEntry is what the table knows of a process.
 type ProcessEntry struct {
-	Incarnation Incarnation
-	Parent      Incarnation
-	PID         int
+	Incarnation Incarnation // the process
+	Parent      Incarnation // who started it, or Nobody
+	PID         int         // process id, for people; 0 if nobody knows it any more
 }
 
 // Processes lists those who live in the arena now.

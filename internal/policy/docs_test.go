@@ -40,6 +40,53 @@ func TestEveryExportedNameHasADocComment(t *testing.T) {
 	}
 }
 
+// Fields, and the methods of interfaces, are documented by a comment above them or
+// behind them.
+func TestEveryExportedFieldHasAComment(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.isTest() || s.dir() != "." && s.dir() != "ipc" && s.dir() != "shm" {
+			continue
+		}
+		for _, where := range bareFields(s) {
+			assert.Fail(t, where+" has no comment")
+		}
+	}
+}
+
+// bareFields are the exported fields, and methods of interfaces, without a comment.
+func bareFields(s source) (places []string) {
+	for _, decl := range s.Decls {
+		d, ok := decl.(*ast.GenDecl)
+		if !ok {
+			continue
+		}
+		for _, spec := range d.Specs {
+			sp, ok := spec.(*ast.TypeSpec)
+			if !ok || !sp.Name.IsExported() {
+				continue
+			}
+			for _, f := range fieldsOf(sp.Type) {
+				if len(f.Names) > 0 && f.Names[0].IsExported() && f.Doc == nil && f.Comment == nil {
+					places = append(places, s.at(f)+": "+sp.Name.Name+"."+f.Names[0].Name)
+				}
+			}
+		}
+	}
+	return places
+}
+
+func fieldsOf(typ ast.Expr) []*ast.Field {
+	switch typ := typ.(type) {
+	case *ast.StructType:
+		return typ.Fields.List
+	case *ast.InterfaceType:
+		if len(typ.Methods.List) > 1 { // of one alone the type's comment tells
+			return typ.Methods.List
+		}
+	}
+	return nil
+}
+
 func undocumented(s source) (places []string) {
 	missing := func(n ast.Node, name string) { places = append(places, s.at(n)+": "+name) }
 	for _, decl := range s.Decls {

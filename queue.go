@@ -267,8 +267,10 @@ func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
 func (q *Queue[T]) Get(ctx context.Context) (T, error) {
 	if q.usable() && q.view.raw {
 		cell, err := q.view.Take(ctx)
-		if err == nil && q.view.isRaw(cell) {
-			return q.release(cell), nil
+		if err == nil {
+			if b := cell.Exactly(q.view.codec.Fixed()); b != nil {
+				return q.release(cell, b), nil
+			}
 		}
 		return q.goOn(cell, err, func() (ipc.Taken, error) { return q.view.Take(ctx) })
 	}
@@ -279,8 +281,10 @@ func (q *Queue[T]) Get(ctx context.Context) (T, error) {
 func (q *Queue[T]) TryGet() (T, error) {
 	if q.usable() && q.view.raw {
 		cell, err := q.view.TryTake()
-		if err == nil && q.view.isRaw(cell) {
-			return q.release(cell), nil
+		if err == nil {
+			if b := cell.Exactly(q.view.codec.Fixed()); b != nil {
+				return q.release(cell, b), nil
+			}
 		}
 		return q.goOn(cell, err, q.view.TryTake)
 	}
@@ -299,9 +303,8 @@ func (q *Queue[T]) goOn(cell ipc.Taken, err error, take func() (ipc.Taken, error
 	})
 }
 
-// release takes a raw message out of its cell.
-func (q *Queue[T]) release(cell ipc.Taken) (v T) {
-	b, _ := cell.Bytes()
+// release takes a raw message, of the bytes b, out of its cell.
+func (q *Queue[T]) release(cell ipc.Taken, b []byte) (v T) {
 	shm.Get(b, &v)
 	cell.Release()
 	runtime.KeepAlive(q)

@@ -124,11 +124,12 @@ func (v *queueView[T]) consumeBatch(cells []ipc.Taken, into []T) (int, error) {
 	var failed error
 	n := 0
 	for _, cell := range cells {
-		if v.raw && v.isRaw(cell) {
-			b, _ := cell.Bytes()
-			shm.Get(b, &into[n])
-			n++
-			continue
+		if v.raw {
+			if b := cell.Exactly(v.codec.Fixed()); b != nil {
+				shm.Get(b, &into[n])
+				n++
+				continue
+			}
 		}
 		if lease, ok := cell.OnLease(); ok && lease.Exhausted() {
 			failed = errors.Join(failed, v.giveUp(lease))

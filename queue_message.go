@@ -25,16 +25,6 @@ func (v *queueView[T]) inCell() bool {
 	return n >= 0 && n <= v.Inline()
 }
 
-// isRaw reports whether the message is one that was never received before and lies
-// in its cell as a T does.
-func (v *queueView[T]) isRaw(cell ipc.Taken) bool {
-	if _, again := cell.OnLease(); again {
-		return false
-	}
-	b, err := cell.Bytes()
-	return err == nil && len(b) == v.codec.Fixed()
-}
-
 // checkSize refuses messages of more bytes than the queue's maker wanted.
 func (v *queueView[T]) checkSize(n int) error {
 	if limit := v.Note(noteLimit).Load(); limit != 0 && uint64(n) >= limit {

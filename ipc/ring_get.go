@@ -32,6 +32,15 @@ func (t Taken) Bytes() ([]byte, error) {
 	return t.cell.bytes(n), nil
 }
 
+// Exactly is the message where it lies if it has n bytes and was not received before,
+// or nil: the short way of those whose messages all are alike.
+func (t Taken) Exactly(n int) []byte {
+	if t.lease != nil || t.cell.length != uint32(n) || uint32(n) > t.cells.inline {
+		return nil
+	}
+	return t.cell.bytes(uint32(n))
+}
+
 // Attempt is how often the message was taken, this time included. It is more than
 // once if those who had it died, or returned it.
 func (t Taken) Attempt() int {

@@ -29,9 +29,8 @@ type Delivery[T any] struct {
 	Attempt int
 
 	lease  ipc.Lease
-	queue  *shm.Object // what this delivery keeps alive, as a handle does
-	parcel *shm.Object // where a long message lies, or nil
-	spare  func(*shm.Object)
+	view   *queueView[T] // its block is held until the end of the lease
+	parcel *shm.Object   // where a long message lies, or nil
 	done   atomic.Bool
 }
 
@@ -95,7 +94,7 @@ func (v *queueView[T]) delivery(lease ipc.Lease) (*Delivery[T], error) {
 	v.obj.Hold()
 	return &Delivery[T]{
 		Value: m, Attempt: lease.Attempt(),
-		lease: lease, queue: v.obj, parcel: parcel, spare: v.letGo,
+		lease: lease, view: v, parcel: parcel,
 	}, nil
 }
 
@@ -117,13 +116,34 @@ func (v *queueView[T]) drop(lease ipc.Lease, parcel *shm.Object) error {
 // Ack consumes the message. The error is ErrNotLeased if it was acknowledged or
 // returned before. Python: task_done.
 func (d *Delivery[T]) Ack() error {
-	return d.end(d.lease.Ack, d.spare)
+	return d.end(d.lease.Ack, d.view.letGo)
 }
 
-// Nack returns the message, to be delivered again when the delay is over. The error
-// is ErrNotLeased if it was acknowledged or returned before.
+// Nack returns the message, to be delivered again when the delay is over. The ends of
+// pipes in Value go back with it: their handles here return ErrMoved afterwards. One
+// that was closed stays closed. The error is ErrNotLeased if it was acknowledged or
+// returned before.
 func (d *Delivery[T]) Nack(delay time.Duration) error {
-	return d.end(func() error { return d.lease.Nack(delay) }, (*shm.Object).Close)
+	return d.end(func() error { return d.giveBack(delay) }, (*shm.Object).Close)
+}
+
+// giveBack returns the message, and before that what only one process can have.
+func (d *Delivery[T]) giveBack(delay time.Duration) error {
+	var back []movable
+	for _, h := range d.view.codec.Handles(d.Value) {
+		if m, ok := h.(movable); ok && m.leave() == nil { // else it is closed, or went elsewhere
+			back = append(back, m)
+		}
+	}
+	err := d.lease.Nack(delay)
+	for _, m := range back {
+		if err != nil {
+			m.unsent()
+		} else {
+			m.sent()
+		}
+	}
+	return err
 }
 
 func (d *Delivery[T]) end(how func() error, parcel func(*shm.Object)) error {
@@ -134,7 +154,7 @@ func (d *Delivery[T]) end(how func() error, parcel func(*shm.Object)) error {
 	if d.parcel != nil {
 		parcel(d.parcel)
 	}
-	d.queue.Close()
+	d.view.obj.Close()
 	return err
 }
 

@@ -26,7 +26,10 @@ import (
 //	(5) shared = next
 //
 // If (3) sees the favour, (2) came before the barrier, so that (c) waits for (5). If
-// not, (2) is undone. Nothing but (b) is a barrier. Each grant to another goroutine
+// not, (2) is undone; that may be going on while (c) looks, so the position is what
+// (c) has compared and is not read again. Nothing but (b) is a barrier.
+// TestFavourProtocol goes through all orders of the steps, and shows that none can be
+// left out. Each grant to another goroutine
 // makes another favoured, so that one which is stopped between (1) and (2), for
 // however long, spoils nothing but its own.
 //
@@ -84,7 +87,7 @@ func (f *favour) withdraw(shared *shared.Uint64, record uint64) (position uint64
 	}
 	f.needed = min(max(2*f.needed, 2*fewInARow), mostInARow)
 	_ = sys.Barrier() // it has worked before
-	for { // until (5), or (2) is undone
+	for {             // until (5), or (2) is undone
 		// Loaded once: a goroutine that comes to (2) only now will undo it.
 		if position = to.next.Load(); position != shared.Load()+record {
 			return position, true

@@ -65,7 +65,7 @@ func (w *sweep) collectLater() {
 	w.arena.carriers(func(p place) bool {
 		if w.arena.carries(p) {
 			for _, r := range w.arena.contents(p) {
-				carried[r] = true
+				carried[r] = carried[r] || !w.arena.within(p, r)
 			}
 		}
 		return true

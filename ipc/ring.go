@@ -92,8 +92,10 @@ var (
 //
 // tail and head are only hints: tail is at most the first position not yet
 // claimed, and behind it by no more than those who are just claiming have claimed:
-// one position, or a batch; head the same of the first not yet taken. Who finds a
-// hint behind moves it on by one, with a CAS that expects what it read.
+// one position, or a batch; head the same of the first not yet taken, and behind it
+// by what was claimed and given up since somebody looked: perhaps laps. Who finds a
+// hint behind moves it on by one, or head by laps, with a CAS that expects what it
+// read.
 //
 // # Invariants
 //

@@ -203,7 +203,8 @@ func (c *cells) cannotTake(pos uint64, cell *cellHeader, state, free uint64) err
 	case !sound(state):
 		return damagedState(state)
 	case ahead > 0 || ahead == 0 && phase == reading: // passed or taken: head is behind
-		return c.help(c.head, pos, ahead)
+		c.skip(pos, ahead)
+		return nil
 	case ahead < 0 || phase == vacant:
 		return errVacant
 	case phase == ready: // by now it is another's

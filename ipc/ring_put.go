@@ -151,7 +151,7 @@ func (c *cells) cannotClaim(pos uint64, cell *cellHeader, state, free uint64) er
 	case !sound(state):
 		return damagedState(state)
 	case ahead > 0 || ahead == 0 && state&phaseMask != vacant: // claimed: tail is behind
-		return c.help(c.tail, pos, ahead)
+		return c.help(pos, ahead)
 	case state&phaseMask == writing && ownerDead(c.ring.d, ownerOf(state)):
 		cell.state.CompareAndSwap(state, passed(state)) // claims the cell from the dead
 		c.puts.wake(1)
@@ -160,15 +160,24 @@ func (c *cells) cannotClaim(pos uint64, cell *cellHeader, state, free uint64) er
 	return ErrFull
 }
 
-// help moves a hint past pos, whose cell is so far ahead. That is at most one lap:
+// help moves tail past pos, whose cell is so far ahead. That is at most one lap:
 // nobody can have claimed a position of the next lap without having read that lap in
-// the hint.
-func (c *cells) help(hint *shared.Uint64, pos uint64, ahead int64) error {
-	if ahead > lapUnit && hint.Load() == pos {
+// tail.
+func (c *cells) help(pos uint64, ahead int64) error {
+	if ahead > lapUnit && c.tail.Load() == pos {
 		return damagedPosition(pos)
 	}
-	hint.CompareAndSwap(pos, c.next(pos))
+	c.tail.CompareAndSwap(pos, c.next(pos))
 	return nil
+}
+
+// skip moves head past pos, whose cell is so far ahead. That may be some laps: those
+// who claimed gave up, or died, and nobody has looked at head since. A position is
+// claimed only when the one a lap before it is passed; so all are passed that lie two
+// laps before the cell's.
+func (c *cells) skip(pos uint64, ahead int64) {
+	laps := uint64(max(ahead/lapUnit-2, 0))
+	c.head.CompareAndSwap(pos, c.next(pos+laps<<(c.shift&63)))
 }
 
 // moveOn moves a hint to pos, unless others have moved it there or beyond.

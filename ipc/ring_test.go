@@ -216,6 +216,30 @@ func TestRingClaimedCellHoldsUpLaterOnesUntilAborted(t *testing.T) {
 	require.Zero(t, rings[0].Len())
 }
 
+// Nobody takes meanwhile, so head stays where it was.
+func TestRingOfClaimsGivenUpForLapsIsEmpty(t *testing.T) {
+	for _, capacity := range []int{1, 2, 3} {
+		for _, lap := range firstLaps {
+			for _, n := range []int{1, 2, 3, 4, 5, 9, 100} {
+				rings, mates := aRing(t, 3, capacity, 8, lap)
+				for i := range n {
+					c, err := rings[0].TryClaim()
+					require.NoError(t, err)
+					if i < n-1 {
+						c.Abort()
+					}
+				}
+				mates[0].die() // with the last
+				_, err := rings[1].TryGet(nil)
+				require.ErrorIs(t, err, ErrEmpty)
+				require.Zero(t, rings[1].Len())
+				mustPut(t, rings[2], "a")
+				require.Equal(t, "a", mustTake(t, rings[1]))
+			}
+		}
+	}
+}
+
 func TestRingTakenCellHoldsUpNobodyForOneLap(t *testing.T) {
 	rings, _ := aRing(t, 2, 3, 8, 0)
 	for i := range 3 {

@@ -159,7 +159,8 @@ func (d *Delivery[T]) end(how func() error, parcel func(*shm.Object)) error {
 }
 
 // Join waits until every message that was put has been dealt with: got, or received
-// and acknowledged. The error is ctx's, or ErrClosed if the handle is freed.
+// and acknowledged. What was done before such an Ack comes before what follows Join.
+// The error is ctx's, or ErrClosed if the handle is freed.
 //
 // Python: JoinableQueue.join.
 func (q *Queue[T]) Join(ctx context.Context) error {

@@ -258,6 +258,7 @@ func (l Lease) Exhausted() bool {
 // Ack consumes the message. The error is ErrNotLeased if it was acknowledged or
 // returned before; then nothing happens.
 func (l Lease) Ack() error {
+	l.lender.edge.release()
 	if !l.slot.state.CompareAndSwap(l.state, passed(l.state)) {
 		return ErrNotLeased
 	}

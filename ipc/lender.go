@@ -23,7 +23,7 @@ type lender struct {
 
 	returned  func() // a message came back: wake a consumer
 	wakeJoins func() // a message is done with: wake who waits for the last one
-	edge      edge   // from Ack and Nack to whoever has the slot next
+	edge      edge   // from Nack to whoever has the message next, and from Ack to Join
 }
 
 // table is the process's view of the leases, nil if there are none.

@@ -9,7 +9,8 @@ import (
 // Join waits until every message that was put has been dealt with: taken and
 // released, or acknowledged. There is a moment during the call at which that is so.
 // Only the context ends it before, and Detach. A message of a process that dies
-// comes back, and is waited for.
+// comes back, and is waited for. Each Release and Ack synchronizes before the return
+// of a Join that it ends.
 //
 // Python: JoinableQueue.join.
 func (r *Ring) Join(ctx context.Context) error {
@@ -19,6 +20,7 @@ func (r *Ring) Join(ctx context.Context) error {
 	c := r.cells.Load()
 	var look census
 	if idle, err := look.idle(r); idle || err != nil {
+		r.observeEnds()
 		return err
 	}
 	v := vigil{bell: &c.lending.joins}
@@ -36,7 +38,14 @@ func (r *Ring) Join(ctx context.Context) error {
 	if waitErr != nil {
 		return waitErr
 	}
+	r.observeEnds()
 	return err
+}
+
+// observeEnds comes after all messages were seen to be dealt with.
+func (r *Ring) observeEnds() {
+	r.freeEdge.acquire()
+	r.lender.edge.acquire()
 }
 
 // wakeJoins wakes who waits for the last message, if this may have been it: while

@@ -26,11 +26,18 @@ var (
 		"Value", "LargeValue",
 		"ElementUnderMutex", "ElementsUnderUpdate", "NeighbouringElements", "AddAt", "AddAtNextToSet", "ElementsWithoutSize",
 		"ElementThroughAnotherProcess", "ElementThroughAnEnd", "ElementThroughATask",
+
+		"MapThroughReceive", "MapThroughNack", "MapBeforeAckAndJoin", "MapThroughBatches", "MapThroughLoan",
+		"MapThroughRoomInAQueue", "MapThroughAGrowingQueue",
+		"MapThroughPipe", "MapThroughPipeOfParcels", "MapThroughRoomInAPipe", "MapBeforeTheEndOfAPipe", "MapThroughStream",
+		"MapThroughCall", "MapThroughFuture", "MapThroughMap",
 	}
 	wrong = []string{
 		"SetAndSet", "SetAndAt", "SetAndAtOfStructs", "SetThroughTwoHandles", "SetUnderTwoMutexes",
 		"SetAndAddAt", "AtAndUpdate", "SetBesideOtherPages",
 		"MapWithoutMutex", "MapUnderReadLocks", "MapUnderDifferentLocks",
+		"MapAfterPut", "MapAfterPutBatch", "MapAfterPublish", "MapAfterNack", "MapAfterSend", "MapAfterWrite",
+		"MapAfterSet", "MapAfterRelease", "MapAfterUpdate", "MapAfterUnlock", "MapAfterUnlockOfAnR", "MapBesideATask",
 	}
 )
 

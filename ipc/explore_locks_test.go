@@ -14,20 +14,21 @@ import (
 )
 
 func init() {
-	models["mutex/two"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: mutexModel(2, 2)}
-	models["mutex/two deaths"] = explore.Model{Preemptions: 3, Kills: 2, Setup: mutexModel(2, 2)}
-	models["mutex/three"] = explore.Model{Preemptions: 2, Kills: 1, Setup: mutexModel(3, 1)}
-	models["mutex/heir"] = explore.Model{Preemptions: 3, Kills: 1, Ticks: 2, Setup: mutexModel(2, 2)}
-	models["mutex/cancel"] = explore.Model{Preemptions: 1, Kills: 1, Setup: mutexCancelModel}
-	models["rwmutex"] = explore.Model{Preemptions: 2, Kills: 1, Setup: rwmutexModel}
-	models["once"] = explore.Model{Preemptions: 2, Kills: 2, Setup: onceModel}
-	models["semaphore"] = explore.Model{Preemptions: 2, Kills: 1, Setup: semaphoreModel}
-	models["semaphore/heir"] = explore.Model{Preemptions: 2, Ticks: 1, Setup: semaphoreModel}
-	models["boundedsemaphore"] = explore.Model{Preemptions: 2, Kills: 1, Setup: boundedModel(3, 1)}
-	models["boundedsemaphore/heir"] = explore.Model{Preemptions: 2, Kills: 1, Ticks: 1, Setup: boundedModel(2, 1)}
-	models["event"] = explore.Model{Preemptions: 2, Kills: 1, Setup: eventModel}
-	models["cond"] = explore.Model{Preemptions: 1, Kills: 1, Setup: condModel}
-	models["barrier"] = explore.Model{Preemptions: 2, Kills: 1, Setup: barrierModel}
+	models["mutex/two"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredMutex(2, 2)}
+	models["mutex/two deaths"] = explore.Model{Preemptions: 3, Kills: 2, Setup: exploredMutex(2, 2)}
+	models["mutex/three"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredMutex(3, 1)}
+	models["mutex/heir"] = explore.Model{Preemptions: 3, Kills: 1, Ticks: 2, Setup: exploredMutex(2, 2)}
+	models["mutex/cancel"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredCancel}
+	models["rwmutex/two"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredRWMutex(2)}
+	models["rwmutex/three"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredRWMutex(3)}
+	models["once"] = explore.Model{Preemptions: 2, Kills: 2, Setup: exploredOnce}
+	models["semaphore/four"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredSemaphore}
+	models["semaphore/heir"] = explore.Model{Preemptions: 2, Ticks: 1, Setup: exploredSemaphore}
+	models["boundedsemaphore/three"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredBounded(3, 1)}
+	models["boundedsemaphore/heir"] = explore.Model{Preemptions: 2, Kills: 1, Ticks: 1, Setup: exploredBounded(2, 1)}
+	models["event"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredEvent}
+	models["cond"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredCond}
+	models["barrier"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredBarrier}
 }
 
 // A section is what a lock protects: a number, of which the owner makes the next in
@@ -98,8 +99,8 @@ func repaired(ctx context.Context, m recoverable, err error, lock func(context.C
 	return err
 }
 
-// mutexModel: processes lock and unlock a mutex some times.
-func mutexModel(processes, rounds int) func(*explore.Execution) {
+// exploredMutex: processes lock and unlock a mutex some times.
+func exploredMutex(processes, rounds int) func(*explore.Execution) {
 	return func(x *explore.Execution) {
 		c := newCosmos(x, processes)
 		state := new(MutexState)
@@ -129,8 +130,8 @@ func freeOrDead(c *cosmos, s *MutexState) error {
 	return nil
 }
 
-// mutexCancelModel: one of three gives up waiting, at any time.
-func mutexCancelModel(x *explore.Execution) {
+// exploredCancel: one of three gives up waiting, at any time.
+func exploredCancel(x *explore.Execution) {
 	c := newCosmos(x, 3)
 	state := new(MutexState)
 	explore.Words(x, "mutex", state)
@@ -157,33 +158,35 @@ func mutexCancelModel(x *explore.Execution) {
 	x.Finally(func() error { return freeOrDead(c, state) })
 }
 
-// rwmutexModel: two readers and a writer.
-func rwmutexModel(x *explore.Execution) {
-	c := newCosmos(x, 3)
-	state := new(RWMutexState)
-	explore.Words(x, "rwmutex", state)
-	section := newSection(x)
-	for i, p := range c.citizens {
-		l := NewRWMutex(p, state)
-		bells(x, l.m.gate, l.drain, l.entry)
-		x.Process(func() {
-			if i == 0 {
-				c.must(lock(context.Background(), l))
-				section.enter(i)
-				c.must(l.Unlock())
-				return
-			}
-			c.must(repaired(context.Background(), l, l.RLock(context.Background()), l.RLock))
-			section.look(i)
-			c.must(l.RUnlock())
-		})
+// exploredRWMutex: a writer, and the others read.
+func exploredRWMutex(processes int) func(*explore.Execution) {
+	return func(x *explore.Execution) {
+		c := newCosmos(x, processes)
+		state := new(RWMutexState)
+		explore.Words(x, "rwmutex", state)
+		section := newSection(x)
+		for i, p := range c.citizens {
+			l := NewRWMutex(p, state)
+			bells(x, l.m.gate, l.drain, l.entry)
+			x.Process(func() {
+				if i == 0 {
+					c.must(lock(context.Background(), l))
+					section.enter(i)
+					c.must(l.Unlock())
+					return
+				}
+				c.must(repaired(context.Background(), l, l.RLock(context.Background()), l.RLock))
+				section.look(i)
+				c.must(l.RUnlock())
+			})
+		}
+		x.Finally(func() error { return freeOrDead(c, &state.writer) })
 	}
-	x.Finally(func() error { return freeOrDead(c, &state.writer) })
 }
 
-// onceModel: three processes do something once. What is seen to be done has been
+// exploredOnce: three processes do something once. What is seen to be done has been
 // done by one.
-func onceModel(x *explore.Execution) {
+func exploredOnce(x *explore.Execution) {
 	c := newCosmos(x, 3)
 	state := new(OnceState)
 	explore.Words(x, "once", state)
@@ -214,8 +217,8 @@ func onceModel(x *explore.Execution) {
 	})
 }
 
-// semaphoreModel: one gives two permits and then one, the others take one each.
-func semaphoreModel(x *explore.Execution) {
+// exploredSemaphore: one gives two permits and then one, the others take one each.
+func exploredSemaphore(x *explore.Execution) {
 	c := newCosmos(x, 4)
 	state := new(SemaphoreState)
 	explore.Words(x, "semaphore", state)
@@ -247,8 +250,8 @@ func boolToInt(b bool) int {
 	return 0
 }
 
-// boundedModel: processes take and give back one of some permits.
-func boundedModel(processes, permits int) func(*explore.Execution) {
+// exploredBounded: processes take and give back one of some permits.
+func exploredBounded(processes, permits int) func(*explore.Execution) {
 	return func(x *explore.Execution) {
 		c := newCosmos(x, processes)
 		size, _ := BoundedSemaphoreSize(permits)
@@ -278,8 +281,8 @@ func boundedModel(processes, permits int) func(*explore.Execution) {
 	}
 }
 
-// eventModel: two wait while one sets, and another one clears and sets.
-func eventModel(x *explore.Execution) {
+// exploredEvent: two wait while one sets, and another one clears and sets.
+func exploredEvent(x *explore.Execution) {
 	c := newCosmos(x, 4)
 	state := new(EventState)
 	explore.Words(x, "event", state)
@@ -300,8 +303,8 @@ func eventModel(x *explore.Execution) {
 	}
 }
 
-// condModel: two wait for something that two do and notify of.
-func condModel(x *explore.Execution) {
+// exploredCond: two wait for something that two do and notify of.
+func exploredCond(x *explore.Execution) {
 	c := newCosmos(x, 4)
 	memory := new(struct {
 		lock MutexState
@@ -339,8 +342,8 @@ func condModel(x *explore.Execution) {
 	x.Finally(func() error { return freeOrDead(c, &memory.lock) })
 }
 
-// barrierModel: three meet. If one dies, the others get an error, or all had met.
-func barrierModel(x *explore.Execution) {
+// exploredBarrier: three meet. If one dies, the others get an error, or all had met.
+func exploredBarrier(x *explore.Execution) {
 	c := newCosmos(x, 3)
 	state := new(BarrierState)
 	explore.Words(x, "barrier", state)

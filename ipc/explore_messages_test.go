@@ -13,15 +13,15 @@ import (
 )
 
 func init() {
-	models["ring/one each"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: ringModel(1, 2, 1, 2, 1)}
-	models["ring/two producers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: ringModel(2, 2, 1, 3, 2)}
-	models["ring/two consumers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: ringModel(1, 2, 2, 1, 1)}
-	models["ring/two each"] = explore.Model{Preemptions: 1, Kills: 1, Setup: ringModel(2, 1, 2, 1, 2)}
-	models["ring/close"] = explore.Model{Preemptions: 2, Kills: 1, Setup: ringCloseModel}
-	models["lease"] = explore.Model{Preemptions: 2, Kills: 1, Setup: leaseModel(1, false)}
-	models["lease/get"] = explore.Model{Preemptions: 2, Kills: 1, Setup: leaseModel(2, true)}
-	models["stream"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: streamModel(-1)}
-	models["stream/fixed"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: streamModel(16)}
+	models["ring/one each"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredPuts(1, 2, 1, 2, 1)}
+	models["ring/two producers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredPuts(2, 2, 1, 3, 2)}
+	models["ring/two consumers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredPuts(1, 2, 2, 1, 1)}
+	models["ring/two each"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredPuts(2, 1, 2, 1, 2)}
+	models["ring/close"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredClose}
+	models["lease/one slot"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredLeases(1, false)}
+	models["lease/get"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredLeases(2, true)}
+	models["stream/headers"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(-1)}
+	models["stream/fixed"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(16)}
 }
 
 // A post is the messages of a model: who may have lost which, and who got which.
@@ -62,8 +62,8 @@ func (p *post) check(left [8]int, mayLose int) error {
 	return nil
 }
 
-// ringModel: producers put so many messages each, consumers get so many each.
-func ringModel(producers, puts, consumers, gets, capacity int) func(*explore.Execution) {
+// exploredPuts: producers put so many messages each, consumers get so many each.
+func exploredPuts(producers, puts, consumers, gets, capacity int) func(*explore.Execution) {
 	return func(x *explore.Execution) {
 		c := newCosmos(x, producers+consumers)
 		mem := exploredRing(x, capacity)
@@ -168,9 +168,9 @@ func drain(c *cosmos, p *post, mem []byte) (left [8]int, err error) {
 	return left, nil
 }
 
-// ringCloseModel: one puts, one closes, two get until they are told that there is
+// exploredClose: one puts, one closes, two get until they are told that there is
 // nothing more.
-func ringCloseModel(x *explore.Execution) {
+func exploredClose(x *explore.Execution) {
 	c := newCosmos(x, 4)
 	mem := exploredRing(x, 2)
 	p := &post{x: x}
@@ -233,9 +233,9 @@ func ringCloseModel(x *explore.Execution) {
 	})
 }
 
-// leaseModel: two messages, one who receives a message on lease and acknowledges it,
+// exploredLeases: two messages, one who receives a message on lease and acknowledges it,
 // and one who does so with both, or gets one. To acknowledge twice does nothing.
-func leaseModel(slots int, gets bool) func(*explore.Execution) {
+func exploredLeases(slots int, gets bool) func(*explore.Execution) {
 	return func(x *explore.Execution) {
 		c := newCosmos(x, 3)
 		mem := exploredRing(x, 2)
@@ -279,7 +279,7 @@ func leaseModel(slots int, gets bool) func(*explore.Execution) {
 	}
 }
 
-// leases are the messages of a leaseModel.
+// leases are the messages of a exploredLeases.
 type leases struct {
 	post
 	c     *cosmos
@@ -366,9 +366,9 @@ func (o *leases) settle(mem, table []byte) error {
 	return o.check(left, mayLose)
 }
 
-// streamModel: one writes three records where two have room, and closes; the other
+// exploredStream: one writes three records where two have room, and closes; the other
 // reads until the end. What was committed is read, in order, and then the end.
-func streamModel(fixed int) func(*explore.Execution) {
+func exploredStream(fixed int) func(*explore.Execution) {
 	return func(x *explore.Execution) {
 		c := newCosmos(x, 2)
 		size, _ := StreamSize(64)

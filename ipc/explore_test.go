@@ -3,58 +3,21 @@
 package ipc
 
 import (
-	"flag"
-	"maps"
-	"slices"
 	"testing"
-	"time"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp/internal/explore"
 	"github.com/mpgo/mp/internal/futex"
 	"github.com/mpgo/mp/internal/shared"
+	"github.com/mpgo/mp/internal/testkit"
 	"github.com/mpgo/mp/shm"
 )
 
 // The models of this package's objects. Each runs the real code of two to four
 // processes over common memory, in all orders within its bounds; see package
-// explore. They are run by
-//
-//	go test -tags explore -run TestExplore ./ipc
-//
-// and a schedule that was printed is run again by
-//
-//	go test -tags explore -run 'TestExplore/name$' ./ipc -explore.schedule=…
-var (
-	exploreFor      = flag.Duration("explore.for", 20*time.Second, "how long to explore one model at most")
-	exploreSchedule = flag.String("explore.schedule", "", "run this schedule only")
-)
-
-// models are all of them, by name.
+// explore.
 var models = make(map[string]explore.Model)
 
-func TestExplore(t *testing.T) {
-	for _, name := range slices.Sorted(maps.Keys(models)) {
-		t.Run(name, func(t *testing.T) {
-			m := models[name]
-			if *exploreSchedule != "" {
-				r, err := explore.Replay(m, *exploreSchedule)
-				require.NoError(t, err)
-				t.Log(r)
-				require.NoError(t, r.Failure)
-				return
-			}
-			if m.For == 0 {
-				m.For = *exploreFor
-			}
-			begin := time.Now()
-			r := explore.Explore(m)
-			t.Logf("%v; %v", r, time.Since(begin).Round(time.Millisecond))
-			require.NoError(t, r.Failure)
-		})
-	}
-}
+func TestExplore(t *testing.T) { testkit.Explore(t, models) }
 
 // A cosmos is the world of a model: who is alive lies in common memory, as it does
 // in the arena, and so does the death epoch.

@@ -104,15 +104,15 @@ func exploreAll(d time.Duration, seed uint64) string {
 		if s == 0 {
 			s = first + n
 		}
-		if found := explore(seg, s); len(found) > 0 {
+		if found := exploreOnce(seg, s); len(found) > 0 {
 			return fmt.Sprintf("with -explore.seed=%d: %q", s, found)
 		}
 	}
 	return fmt.Sprintf("%d runs, all sound", n)
 }
 
-// explore runs one exploration, and returns what broke.
-func explore(seg *Segment, seed uint64) (broken []string) {
+// exploreOnce runs one exploration, and returns what broke.
+func exploreOnce(seg *Segment, seed uint64) (broken []string) {
 	x := &exploration{
 		rng:     rand.New(rand.NewPCG(seed, 0)),
 		yielded: make(chan bool),

@@ -73,7 +73,8 @@ type Execution struct {
 	excuse  func(i int) error
 
 	sum         uint64 // of all words; see settle
-	at          int    // in search.path
+	settled     []*uint64
+	at          int // in search.path
 	steps       int
 	chosen      *thread // who runs
 	last        *thread // the process that ran last

@@ -162,6 +162,9 @@ func (s *search) execute(trace []string) *Execution {
 	x := &Execution{search: s, private: make(map[uintptr]*thread), trace: trace}
 	s.model.Setup(x)
 	x.run()
+	for _, sum := range x.settled {
+		*sum = 0
+	}
 	return x
 }
 

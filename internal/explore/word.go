@@ -60,7 +60,6 @@ func (x *Execution) register(name string, at uintptr, size int, bytes []byte) {
 		x.search.known = append(x.search.known, make([]word, (size+3)/4))
 		x.search.sums = append(x.search.sums, make([]uint64, (size+3)/4))
 	}
-	clear(x.search.sums[i])
 	x.memory = append(x.memory, region{
 		name: name, at: at, size: uintptr(size), bytes: bytes,
 		known: x.search.known[i], sums: x.search.sums[i],
@@ -125,7 +124,7 @@ func (x *Execution) matters(t *thread, op operation) bool {
 	}
 	if x.search.scout != nil {
 		w.contended = w.contended || w.shared()
-		return true
+		return w.contended
 	}
 	if !w.contended && w.shared() {
 		w.contended = true
@@ -157,6 +156,9 @@ func After(kind Kind, word uintptr, result, now uint64) {
 func (x *Execution) settle(i int, offset uintptr, now uint64) {
 	sum := mix(now ^ mix(uint64(i)<<32+uint64(offset)))
 	old := &x.memory[i].sums[offset/4]
+	if *old == 0 {
+		x.settled = append(x.settled, old)
+	}
 	x.sum += sum - *old
 	*old = sum
 }

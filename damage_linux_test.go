@@ -495,7 +495,7 @@ var stows = Register("test.stows", func(_ context.Context, in stowage) (int, err
 
 func FuzzRequests(f *testing.F) {
 	for _, name := range []string{"test.square", "test.stows"} {
-		typ := registered(name).typ
+		typ := registered(name).typ()
 		for _, body := range []string{"\x08\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00", "\x01\x00\x00\x00\xa0", "\xff\xff\xff\xff", ""} {
 			for how := range uint16(3) {
 				r := request{count: 1, typ: typ, how: how, body: []byte(body)}

@@ -36,28 +36,25 @@ func overTime(title, note, class string, points []point, format func(float64) st
 	for _, p := range points {
 		last, most = max(last, p.at), max(most, p.figure)
 	}
-	x := scale{0, max(last.Seconds(), 1), left, width - right}
+	unit, mark := time.Second, "%.3g s"
+	if last >= 3*time.Minute {
+		unit, mark = time.Minute, "%.3g min"
+	}
+	x := scale{0, max(float64(last)/float64(unit), 1), left, width - right}
 	y := scale{0, max(most*1.08, 1), height - bottom, top}
 	for _, tick := range y.ticks(5) {
 		d.line("grid", left, y.at(tick), width-right, y.at(tick))
 		d.text("tick", "end", left-8, y.at(tick)+4, format(tick))
 	}
 	for _, tick := range x.ticks(8) {
-		d.text("tick", "middle", x.at(tick), height-bottom+18, seconds(tick))
+		d.text("tick", "middle", x.at(tick), height-bottom+18, fmt.Sprintf(mark, tick))
 	}
 	var at [][2]float64
 	for _, p := range points {
-		at = append(at, [2]float64{x.at(p.at.Seconds()), y.at(p.figure)})
+		at = append(at, [2]float64{x.at(float64(p.at) / float64(unit)), y.at(p.figure)})
 	}
 	d.path(class, at, y.at(0))
 	return chart{title, note, d.svg()}
-}
-
-func seconds(s float64) string {
-	if s >= 120 {
-		return fmt.Sprintf("%.3g min", s/60)
-	}
-	return fmt.Sprintf("%.3g s", s)
 }
 
 // rates are how fast a count rises between samples.
@@ -93,7 +90,7 @@ func whole(f float64) string {
 // Room in the chart of recoveries.
 const (
 	rowHeight = 30
-	nameWidth = 230
+	nameWidth = 270
 )
 
 // recoveries draws a row for each thing that was timed, on a logarithmic axis: from

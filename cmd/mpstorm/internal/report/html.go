@@ -2,6 +2,7 @@ package report
 
 import (
 	_ "embed"
+	"fmt"
 	"html/template"
 	"io"
 
@@ -39,7 +40,7 @@ func charts(r *storm.Report) []chart {
 			rates(r.Samples, func(s storm.Sample) int64 { return s.Done }), whole),
 		overTime("Births per second", "of the crew", "births",
 			rates(r.Samples, func(s storm.Sample) int64 { return s.Births }), whole),
-		overTime("Shared memory in use", "MiB, of an arena of "+whole(storm.ArenaSize>>20), "memory",
+		overTime("Shared memory in use", fmt.Sprintf("MiB, of an arena of %d; counted while it changes, so that some is counted twice", storm.ArenaSize>>20), "memory",
 			levels(r.Samples, func(s storm.Sample) float64 { return float64(s.Bytes) / (1 << 20) }), whole),
 		overTime("Refused for want of shared memory", "acts per second", "memory",
 			rates(r.Samples, func(s storm.Sample) int64 { return s.Refused }), whole),

@@ -31,7 +31,8 @@ func (s *storm) sample() (stop func()) {
 // now is how things stand.
 func (s *storm) now() Sample {
 	n := Sample{
-		At: time.Since(s.began), Births: s.crew.births.Load(), Bytes: mp.MemoryStats().Bytes,
+		At: time.Since(s.began), Births: s.crew.births.Load(),
+		Bytes: min(mp.MemoryStats().Bytes, ArenaSize), // what moves meanwhile is counted twice
 		Kills: s.wind.kills.Load() + s.wind.workers.Load(),
 	}
 	for i := range acts {

@@ -2,6 +2,7 @@ package storm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,10 +23,9 @@ func (w *watch) keep(length time.Duration, last bool) error {
 	over, still := context.WithCancel(w.ctx) // when the crew is at rest
 	defer still()
 	tide, work := w.turn(over), w.labour(blowing)
-	if length > 0 {
-		w.wind.blow(blowing)
+	if err := w.blow(blowing); err != nil {
+		return err
 	}
-	<-blowing.Done()
 	rung := time.Now()
 	if err := w.logs.Bell.Store(w.number); err != nil {
 		return err
@@ -42,6 +42,21 @@ func (w *watch) keep(length time.Duration, last bool) error {
 		return nil
 	}
 	return w.muster(took, last)
+}
+
+// heavy is how often a watch goes with ballast.
+const heavy = 3
+
+// blow lets the wind loose until ctx ends.
+func (w *watch) blow(ctx context.Context) (err error) {
+	var load ballast
+	if w.number%heavy == 0 {
+		if load, err = takeBallast(); err != nil {
+			return errors.Join(err, load.free())
+		}
+	}
+	w.wind.blow(ctx)
+	return load.free()
 }
 
 // tideEvery is how often the captain looks whether somebody waits for what the others

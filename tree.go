@@ -1,8 +1,10 @@
 package mp
 
 import (
+	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 
 	"github.com/mpgo/mp/internal/child"
 	"github.com/mpgo/mp/shm"
@@ -36,6 +38,9 @@ func arena() (*shm.Arena, error) {
 		size = DefaultArenaSize
 	}
 	a, err := shm.Create(size)
+	if errors.Is(err, syscall.ENOMEM) {
+		return nil, fmt.Errorf("mp: no shared memory: %w; if address space is limited here (ulimit -v), SetArenaSize makes do with less", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("mp: no shared memory: %w", err)
 	}

@@ -17,8 +17,8 @@
 //	hiker 3 is at hut 3
 //	hiker 1 is at hut 3
 //	hiker 1 is killed
-//	hiker 2 goes home: barrier is broken
-//	hiker 3 goes home: barrier is broken
+//	hiker 2 goes home: somebody is missing
+//	hiker 3 goes home: somebody is missing
 package main
 
 import (
@@ -43,7 +43,7 @@ func (h *hiker) Run(ctx context.Context) error {
 		fmt.Printf("hiker %d is at hut %d\n", h.Number, hut)
 		_, err := h.Hut.Wait(ctx)
 		if errors.Is(err, mp.ErrBrokenBarrier) {
-			fmt.Printf("hiker %d goes home: %v\n", h.Number, err)
+			fmt.Printf("hiker %d goes home: somebody is missing\n", h.Number)
 			return nil
 		}
 		if err != nil {
@@ -71,6 +71,10 @@ func run(ctx context.Context, n, huts int) error {
 			return err
 		}
 		all = append(all, p)
+		go func() { // who dies between two huts cannot be missed there
+			<-p.Done()
+			_ = hut.Abort()
+		}()
 	}
 	for number := 1; number < huts; number++ {
 		if _, err := hut.Wait(ctx); err != nil {

@@ -9,7 +9,7 @@
 //	question: 7 * 8, answer: 56
 //	question: 8 * 9, answer: 72
 //	we hang up: it ended with <nil>
-//	it is killed: mp: Conn: receive: the process at the other end died
+//	it is killed: nobody is there any more
 package main
 
 import (
@@ -90,9 +90,9 @@ func run(ctx context.Context, n int) error {
 	if err := p.Kill(); err != nil {
 		return err
 	}
-	if _, err = line.Recv(ctx); !errors.Is(err, io.EOF) {
+	if _, err = line.Recv(ctx); !errors.Is(err, mp.ErrPeerDied) { // which is an io.EOF, too
 		return err
 	}
-	fmt.Println("it is killed:", err)
+	fmt.Println("it is killed: nobody is there any more")
 	return nil
 }

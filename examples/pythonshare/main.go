@@ -4,19 +4,19 @@
 // Python: multiprocessing.shared_memory.SharedMemory(name).
 //
 //	$ go run ./examples/pythonshare
+//	segment psm_5c1f03aa is shared
 //	python3: the sum of 1000 numbers is 499500.0
 //	after it has doubled them: 999000
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 
 	"github.com/mpgo/mp"
 	"github.com/mpgo/mp/examples/internal/program"
@@ -30,7 +30,7 @@ segment = shared_memory.SharedMemory(sys.argv[1])
 resource_tracker.unregister(segment._name, "shared_memory") # or it would unlink the segment
 bytes = segment.buf[:8 * int(sys.argv[2])]
 numbers = bytes.cast("d")
-print("python3: the sum of", len(numbers), "numbers is", sum(numbers), flush=True)
+print("the sum of", len(numbers), "numbers is", sum(numbers))
 for i in range(len(numbers)):
     numbers[i] *= 2
 numbers.release()
@@ -65,12 +65,14 @@ func run(ctx context.Context, n int) (err error) {
 	for i := range numbers {
 		numbers[i] = float64(i)
 	}
-	var complaints bytes.Buffer
+	fmt.Println("segment", segment.Name(), "is shared")
 	cmd := exec.CommandContext(ctx, python, "-c", script, segment.Name(), strconv.Itoa(n))
-	cmd.Stdout, cmd.Stderr = os.Stdout, &complaints
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("python3: %w\n%s", err, complaints.String())
+	cmd.Stderr = new(strings.Builder)
+	says, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("python3: %w\n%v", err, cmd.Stderr)
 	}
+	fmt.Printf("python3: %s", says)
 	sum := 0.0
 	for _, x := range numbers {
 		sum += x

@@ -28,11 +28,12 @@ const (
 // and output that nobody reads.
 var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE}
 
-// A terminal sends Ctrl-C to all processes of a program. The children leave it to their
-// parent, which tells them by the end of their contexts; so do the workers of a pool.
+// A terminal sends Ctrl-C to all processes of a program, and each that writes may be the
+// one that finds nobody to read it. Children leave both to their parent, which tells them
+// by the end of their contexts, as the workers of a pool do with Ctrl-C.
 func init() {
 	if mp.IsChild() {
-		signal.Ignore(os.Interrupt)
+		signal.Ignore(os.Interrupt, syscall.SIGPIPE)
 	}
 }
 
@@ -48,7 +49,10 @@ func Main(run func(ctx context.Context) error) {
 		os.Exit(exitUsage)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), endings...)
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() {
+		signal.Ignore(syscall.SIGPIPE) // what is still printed on the way out
+		stop()
+	})
 	err := run(ctx)
 	code := exitCode(ctx, err)
 
@@ -71,7 +75,7 @@ func exitCode(ctx context.Context, err error) int {
 }
 
 // interrupted reports whether it was a child that such a signal ended: one that had only
-// just begun, or wrote what nobody reads.
+// just begun.
 func interrupted(err error) bool {
 	var exit *mp.ExitError
 	return errors.As(err, &exit) && slices.Contains(endings, os.Signal(exit.Signal))

@@ -78,7 +78,7 @@ type scribe struct {
 // note does an operation and writes it down.
 func (s *scribe) note(op, arg int64, do func() (int64, error)) (int64, error) {
 	if s.rng.IntN(2) == 0 {
-		_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) // let others come in between
+		runtime.Gosched() // let others come in between
 	}
 	m := &s.Moments.Slice()[s.First+int(s.next.Add(1))-1]
 	m.Op, m.Arg = op, arg

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 )
 
@@ -13,7 +15,7 @@ import (
 func BuildID() (string, error) {
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {
-		return "", fmt.Errorf("sys: build id: cannot read the running program, is /proc mounted? %w", err)
+		return "", fmt.Errorf("sys: build id: cannot read the running program: %w%s", err, procCure(err))
 	}
 	defer func() { _ = f.Close() }()
 	id, err := goBuildID(f)
@@ -21,6 +23,14 @@ func BuildID() (string, error) {
 		return id, err
 	}
 	return digest(f)
+}
+
+// procCure says what to do if a file of /proc cannot be opened.
+func procCure(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return ": /proc must be mounted"
+	}
+	return filesCure(err)
 }
 
 // goBuildID is "" for a program without.

@@ -54,11 +54,17 @@ func memfdCure(err error) string {
 	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return ": this process is forbidden to make shared memory;" +
 			" allow the system call memfd_create in its sandbox (seccomp profile, security module)"
-	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
-		return ": raise the limit of open files (ulimit -n, fs.file-max) or close some"
 	default:
-		return ""
+		return filesCure(err)
 	}
+}
+
+// filesCure says what to do about a lack of descriptors.
+func filesCure(err error) string {
+	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+		return ": raise the limit of open files (ulimit -n, fs.file-max) or close some"
+	}
+	return ""
 }
 
 func seal(fd int, size int64) error {

@@ -231,6 +231,22 @@ var writesTen = Register("test.writesTen", func(ctx context.Context, in writerAr
 	return 0, in.To.Close()
 })
 
+// TestWait.test_wait_timeout, test_neg_timeout are
+// TestWaitReturnsWhatIsReady and TestWaitForNothingWaitsForTheContext: a context takes
+// the place of the timeout. What Python's poll and wait with a timeout of 0 tell, Ready
+// tells without one.
+//
+// test_wait_socket, test_wait_socket_slow, and the numbers of descriptors in
+// test_wait_integer have nothing here that they could be: Wait is for what lies in
+// shared memory, and for processes. A net.Conn is waited for by a goroutine that reads
+// it.
+//
+// _TestConnection.test_fd_transfer, test_large_fd_transfer and test_missing_fd_transfer,
+// _TestPicklingConnections.test_pickling with sockets, and the Listener and Client of
+// _TestListener, _TestListenerClient and TestInvalidFamily are not ported: the processes
+// of a tree have pipes without an address, and strangers have package net. Descriptors
+// go to a child when it starts (WithExtraFiles).
+
 // TestWait.test_wait_integer: a process's end and connections in one wait.
 func TestReferenceWaitForAProcess(t *testing.T) {
 	ctx := within(t)

@@ -3,11 +3,14 @@ package mp
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/shm"
 )
 
 // awaiting begins a Wait and returns where its result will be.
@@ -179,23 +182,77 @@ func TestWaitForHundreds(t *testing.T) {
 	runtime.KeepAlive(all)
 }
 
-// Whoever waits and takes nothing must not keep the wake-up from one that does.
+// Whoever waits and takes nothing must not keep the wake-up from one that does. A
+// message wakes one process, the one that has slept longest: here that is this one.
 func TestWaitLeavesTheWakeUpToTheConsumer(t *testing.T) {
 	ctx := within(t)
 	q, err := NewQueue[int](4)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, q.Free()) }()
-	child, err := takesOne.Start(ctx, q)
-	require.NoError(t, err)
-	for range 3 {
+	for round := range 20 {
+		before := announcements(q)
 		waiting := awaiting(ctx, q)
-		runtime.Gosched()
-		defer hear(t, waiting)
+		eventually(t, func() bool { return announcements(q) > before }, "one who waits")
+		before = announcements(q)
+		child, err := takesOne.Start(ctx, q)
+		require.NoError(t, err)
+		eventually(t, func() bool { return announcements(q) > before }, "a consumer that sleeps")
+		require.NoError(t, q.Put(ctx, round))
+		hear(t, waiting)
+		require.NoError(t, child.Wait(ctx))
+		require.True(t, q.Empty())
 	}
-	require.NoError(t, q.Put(ctx, 1))
-	require.NoError(t, child.Wait(ctx))
 	require.NoError(t, q.Close())
 }
+
+// announcements is how many announcements of sleep there were at the queue's messages (see
+// ipc.Ring and its doorbell).
+func announcements[T any](q *Queue[T]) uint64 {
+	return shm.At[atomic.Uint64](q.view.obj.Bytes(), 144).Load() >> 32
+}
+
+// Processes that do nothing but wait, at every moment of a queue's life, take nothing
+// from the one that gets.
+func TestWaitTakesNothing(t *testing.T) {
+	requireNoLeak(t)
+	ctx := within(t)
+	q, err := NewQueue[int](8)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, q.Free()) }()
+	var waiting []*Process
+	for range 2 {
+		p, err := onlyWaits.Start(ctx, q)
+		require.NoError(t, err)
+		waiting = append(waiting, p)
+	}
+	const n = 3000
+	sent := begin(func() error {
+		for i := range n {
+			if err := q.Put(ctx, i); err != nil {
+				return err
+			}
+		}
+		return q.Close()
+	})
+	for i := range n {
+		got, err := q.Get(ctx)
+		require.NoError(t, err)
+		require.Equal(t, i, got, "every message is still there, in its place")
+	}
+	require.NoError(t, hear(t, sent))
+	for _, p := range waiting {
+		require.NoError(t, p.Wait(ctx))
+	}
+}
+
+var onlyWaits = Register("test.onlyWaits", func(ctx context.Context, q *Queue[int]) (times int, err error) {
+	for ; !q.view.Closed(); times++ {
+		if _, err := Wait(ctx, q); err != nil {
+			return times, err
+		}
+	}
+	return times, nil
+})
 
 var takesOne = Register("test.takesOne", func(ctx context.Context, q *Queue[int]) (int, error) { return q.Get(ctx) })
 

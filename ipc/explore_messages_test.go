@@ -30,8 +30,7 @@ type post struct {
 	x         *explore.Execution
 	committed [8]bool // Put returned
 	begun     [8]bool
-	got       [8]int  // how many live processes were given it
-	risked    [8]bool // was in the hands of who was killed
+	got       [8]int // how many live processes were given it
 }
 
 func message(m int) []byte { return bytes.Repeat([]byte{byte(m + 1)}, 8) }

@@ -59,5 +59,13 @@ var mutants = []testkit.Mutant{
 		Mistake: "end a round without news", File: "barrier.go", Model: "barrier", Failure: "deadlock",
 		Right: "return ErrBrokenBarrier\n\t}\n\tb.state.changed.publish(everybody)\n\treturn nil",
 		Wrong: "return ErrBrokenBarrier\n\t}\n\treturn nil",
+	}, {
+		Mistake: "publish a value before it is whole", File: "cell.go", Model: "cell", Failure: "halves",
+		Right: "words := c.copies[(v+1)&1]\n",
+		Wrong: "words := c.copies[(v+1)&1]\n\tc.version.Store(v + 1)\n",
+	}, {
+		Mistake: "take back without asking the taker", File: "claims.go", Model: "claims", Failure: "taken back",
+		Right: "if left = min(left, keep); c.word.CompareAndSwap(w, claimWord(next, left)) {",
+		Wrong: "if left = min(left, keep); true {\n\t\t\tc.word.Store(claimWord(next, left))",
 	},
 }

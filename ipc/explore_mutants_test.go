@@ -33,7 +33,7 @@ var mutants = []testkit.Mutant{
 		Wrong: "case c.head.Load() != pos: // so it is behind head, and must be a dead one's",
 	}, {
 		Mistake: "forget to help tail", File: "ring_put.go", Model: "ring/two producers", Failure: "cells can be used",
-		Right: "return c.help(c.tail, pos, ahead)",
+		Right: "return c.help(pos, ahead)",
 		Wrong: "return ErrFull",
 	}, {
 		Mistake: "forget WAITERS on re-acquire", File: "mutexstate.go", Model: "mutex/three", Failure: "deadlock",

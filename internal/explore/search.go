@@ -70,9 +70,10 @@ type search struct {
 type choice struct{ taken, of int }
 
 const (
-	scouts    = 300 // schedules at random
-	mostSteps = 5000
-	nothing   = -2 // is covered
+	scouts         = 300  // schedules at random
+	fewPreemptions = 2    // before any number of them
+	mostSteps      = 5000 // of an execution, if the model does not say
+	nothing        = -2   // is covered
 )
 
 // Explore searches until it finds a failure, or there is nothing more to find.
@@ -88,7 +89,7 @@ func Explore(m Model) Result {
 		}
 	}
 	s.scout = nil
-	for s.bound = 0; ; s.bound++ {
+	for s.bound = 0; ; s.raise() {
 		s.began = false
 		if done := s.all(); !done {
 			return s.result
@@ -97,10 +98,18 @@ func Explore(m Model) Result {
 		if !s.limited {
 			s.result.Covered = Unbounded
 		}
-		if !s.limited || s.bound == m.Preemptions {
+		if s.result.Covered == m.Preemptions || !s.limited {
 			s.result.Complete = true
 			return s.result
 		}
+	}
+}
+
+// raise goes to the next bound. Few preemptions come one by one, because what takes
+// few is found soonest so.
+func (s *search) raise() {
+	if s.bound++; s.model.Preemptions == Unbounded && s.bound > fewPreemptions {
+		s.bound = Unbounded
 	}
 }
 

@@ -136,3 +136,18 @@ func OOMKills() int64 { return 0 }
 // KeepLastWords makes the text of a fatal error complete in the file that
 // debug.SetCrashOutput was called with; here it begins with the goroutine.
 func KeepLastWords() {}
+
+// SeizeThread makes the calling thread the tracer of another process's thread.
+func SeizeThread(tid int) error { return errUnsupported }
+
+// InterruptThread stops a seized thread.
+func InterruptThread(tid int) error { return errUnsupported }
+
+// StepThread lets a stopped thread execute one instruction.
+func StepThread(tid int) error { return errUnsupported }
+
+// AwaitStop waits until a seized thread stops.
+func AwaitStop(tid int) (syscall.Signal, error) { return 0, errUnsupported }
+
+// Raise sends a signal to the calling thread.
+func Raise(sig syscall.Signal) {}

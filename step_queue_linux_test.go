@@ -1,0 +1,323 @@
+package mp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/shm"
+)
+
+// A lane is a queue of a scene whose messages stand for numbers.
+type lane[T any] struct {
+	of     func(s *scene) **Queue[T]
+	letter func(n int64) T
+	number func(m T) int64
+}
+
+// Short messages lie in their cells, long ones in blocks of their own.
+var (
+	short = lane[int64]{
+		of:     func(s *scene) **Queue[int64] { return &s.Queue },
+		letter: func(n int64) int64 { return n },
+		number: func(m int64) int64 { return m },
+	}
+	long = lane[[]byte]{
+		of:     func(s *scene) **Queue[[]byte] { return &s.Letters },
+		letter: func(n int64) []byte { return bytes.Repeat([]byte{byte(n)}, DefaultInline+100) },
+		number: func(m []byte) int64 {
+			if len(m) != DefaultInline+100 || bytes.Count(m, m[:1]) != len(m) {
+				return -1
+			}
+			return int64(m[0])
+		},
+	}
+)
+
+func init() {
+	short.addFeats("")
+	long.addFeats(" of a long message")
+
+	feats["Queue.Put of a long message into a spare block"] = feat{
+		lay: func(p *play) {
+			long.lay(p, 4, 9)
+			long.gets(p, 9) // leaves its block
+			long.puts(p, 1, 2)
+		},
+		do:    func(ctx context.Context, s *scene) error { return s.Letters.Put(ctx, long.letter(3)) },
+		check: long.checkPut,
+	}
+	feats["Queue.Put that adds a segment"] = feat{
+		lay: func(p *play) { short.lay(p, 0, upTo(firstSegment)...) },
+		do:  func(ctx context.Context, s *scene) error { return s.Queue.Put(ctx, 3) },
+		check: func(p *play) {
+			short.gets(p, upTo(firstSegment)...)
+			short.puts(p, 4)
+			if short.getsAny(p) == 3 {
+				short.gets(p, 4)
+			} else {
+				require.False(p, p.over)
+			}
+			short.checkGrowth(p)
+		},
+	}
+	feats["Queue.Get that retires a segment"] = feat{
+		lay: func(p *play) {
+			passed := upTo(firstSegment + 2*firstSegment)
+			short.lay(p, 0, passed...)
+			short.puts(p, 1, 2, 3)
+			short.gets(p, passed...)
+		},
+		do: func(ctx context.Context, s *scene) error { _, err := s.Queue.Get(ctx); return err },
+		check: func(p *play) {
+			short.checkGet(p)
+			short.checkGrowth(p)
+		},
+	}
+}
+
+// addFeats adds what can be done with a queue of either kind of messages.
+func (l lane[T]) addFeats(what string) {
+	queue := func(s *scene) *Queue[T] { return *l.of(s) }
+	put := func(ctx context.Context, s *scene) error { return queue(s).Put(ctx, l.letter(3)) }
+	get := func(ctx context.Context, s *scene) error { _, err := queue(s).Get(ctx); return err }
+	checkRoom := func(check func(p *play)) func(p *play) {
+		return func(p *play) {
+			check(p)
+			l.checkRoom(p)
+		}
+	}
+	feats["Queue.Put"+what] = feat{
+		lay:   func(p *play) { l.lay(p, 4, 1, 2) },
+		do:    put,
+		check: checkRoom(l.checkPut),
+	}
+	feats["Queue.Put"+what+" for which a consumer waits"] = feat{
+		lay: func(p *play) {
+			l.lay(p, 4)
+			p.Counts = newly(NewArray[int64](stageCounts))
+		},
+		do: put,
+		by: func(ctx context.Context, s *scene) error {
+			m, err := queue(s).Get(ctx)
+			AddAt(s.Counts, countGot, l.number(m))
+			return err
+		},
+		sleep: func(s *scene) bool { return hasSleeper(queue(s).obj, 136) },
+		check: checkRoom(l.checkPutToWaiter),
+	}
+	feats["Queue.Get"+what] = feat{
+		lay:   func(p *play) { l.lay(p, 4, 1, 2, 3) },
+		do:    get,
+		check: checkRoom(l.checkGet),
+	}
+	feats["Queue.Get"+what+" for which a producer waits"] = feat{
+		lay:   func(p *play) { l.lay(p, 3, 1, 2, 3) },
+		do:    get,
+		by:    func(ctx context.Context, s *scene) error { return queue(s).Put(ctx, l.letter(4)) },
+		sleep: func(s *scene) bool { return hasSleeper(queue(s).obj, 264) },
+		check: checkRoom(l.checkGetForWaiter),
+	}
+	feats["Queue.Receive"+what] = feat{
+		lay:   func(p *play) { l.layLeased(p, 1, 2, 3) },
+		do:    func(ctx context.Context, s *scene) error { _, err := queue(s).Receive(ctx); return err },
+		check: checkRoom(func(p *play) { l.checkLeases(p, true) }),
+	}
+	feats["Queue.Receive"+what+" and Ack"] = feat{
+		lay: func(p *play) { l.layLeased(p, 1, 2, 3) },
+		do: func(ctx context.Context, s *scene) error {
+			d, err := queue(s).Receive(ctx)
+			return then(err, func() error { return d.Ack() })
+		},
+		check: checkRoom(func(p *play) { l.checkLeases(p, false) }),
+	}
+}
+
+// lay makes a queue with some numbers in it.
+func (l lane[T]) lay(p *play, capacity int, numbers ...int64) {
+	*l.of(&p.scene) = newly(NewQueue[T](capacity))
+	l.puts(p, numbers...)
+}
+
+// leased is how many messages of a queue of layLeased may be on lease.
+const leased = 2
+
+func (l lane[T]) layLeased(p *play, numbers ...int64) {
+	*l.of(&p.scene) = newly(NewQueue[T](4, WithMaxLeases(leased)))
+	l.puts(p, numbers...)
+}
+
+func (l lane[T]) queue(p *play) *Queue[T] { return *l.of(&p.scene) }
+
+func (l lane[T]) puts(p *play, numbers ...int64) {
+	for _, n := range numbers {
+		require.NoError(p, l.queue(p).Put(p.ctx, l.letter(n)))
+	}
+}
+
+func (l lane[T]) gets(p *play, numbers ...int64) {
+	for _, n := range numbers {
+		require.Equal(p, n, l.getsAny(p))
+	}
+}
+
+func (l lane[T]) getsAny(p *play) int64 {
+	m, err := l.queue(p).Get(p.ctx)
+	require.NoError(p, err)
+	return l.number(m)
+}
+
+// drain gets all that there is.
+func (l lane[T]) drain(p *play) (numbers []int64) {
+	for {
+		m, err := l.queue(p).TryGet()
+		if errors.Is(err, ErrEmpty) {
+			return numbers
+		}
+		require.NoError(p, err)
+		numbers = append(numbers, l.number(m))
+	}
+}
+
+// checkPut is for a victim that puts 3 behind 1 and 2.
+func (l lane[T]) checkPut(p *play) {
+	l.puts(p, 4)
+	l.gets(p, 1, 2)
+	if l.getsAny(p) == 3 {
+		l.gets(p, 4)
+	} else {
+		require.False(p, p.over)
+	}
+}
+
+// checkPutToWaiter is for a victim that puts 3 while the witness waits. What is
+// committed reaches the witness without anybody's help.
+func (l lane[T]) checkPutToWaiter(p *play) {
+	p.awaitDeath()
+	eventually(p, func() bool { return p.hasWitnessed() || !p.over && l.queue(p).Len() == 0 }, "a message that arrives")
+	if p.reported {
+		require.EqualValues(p, 3, p.Counts.At(countGot))
+		return
+	}
+	l.puts(p, 4)
+	p.awaitWitness()
+	if p.Counts.At(countGot) == 3 {
+		l.gets(p, 4)
+	}
+}
+
+// checkGet is for a victim that gets 1 of 1, 2 and 3.
+func (l lane[T]) checkGet(p *play) {
+	got := []int64{l.getsAny(p), l.getsAny(p)} // at once
+	p.awaitDeath()
+	l.requireGot(p, append(got, l.drain(p)...), 2, 3)
+}
+
+// requireGot requires all of others, and perhaps 1, which the victim got.
+func (l lane[T]) requireGot(p *play, got []int64, others ...int64) {
+	slices.Sort(got)
+	if !p.over && len(got) > len(others) {
+		others = append([]int64{1}, others...)
+	}
+	require.Equal(p, others, got)
+}
+
+// checkGetForWaiter is for a victim that gets 1 of 1, 2 and 3 while the witness waits
+// to put 4. A free place reaches the witness without anybody's help.
+func (l lane[T]) checkGetForWaiter(p *play) {
+	p.awaitDeath()
+	if p.over || shm.At[atomic.Uint64](l.queue(p).obj.Bytes(), firstCell).Load() >= firstLap {
+		p.awaitWitness()
+	}
+	got := []int64{l.getsAny(p)} // which makes room
+	p.awaitWitness()
+	l.requireGot(p, append(got, l.drain(p)...), 2, 3, 4)
+}
+
+// From the byte tables of ipc's rings: where the first cell's state is, and what that
+// is at least when its first message was consumed.
+const (
+	firstCell = 640
+	firstLap  = 1 << 33
+)
+
+// checkLeases is for a victim that receives 1 of 1, 2 and 3, and may have to give it
+// back.
+func (l lane[T]) checkLeases(p *play, back bool) {
+	p.awaitDeath()
+	attempts := make(map[int64]int)
+	for {
+		d, err := l.queue(p).TryReceive()
+		if errors.Is(err, ErrEmpty) {
+			break
+		}
+		require.NoError(p, err)
+		n := l.number(d.Value)
+		require.NotContains(p, attempts, n)
+		attempts[n] = d.Attempt
+		require.NoError(p, d.Ack())
+	}
+	first := attempts[1]
+	delete(attempts, 1)
+	require.Equal(p, map[int64]int{2: 1, 3: 1}, attempts)
+	switch {
+	case !p.over:
+		require.LessOrEqual(p, first, 2)
+	case back:
+		require.Equal(p, 2, first)
+	default:
+		require.Zero(p, first)
+	}
+	l.checkLeasing(p)
+}
+
+// checkLeasing has as many messages on lease as may be.
+func (l lane[T]) checkLeasing(p *play) {
+	l.puts(p, upTo(leased)...)
+	var on []*Delivery[T]
+	for range leased {
+		d, err := l.queue(p).TryReceive()
+		require.NoError(p, err)
+		on = append(on, d)
+	}
+	for _, d := range on {
+		require.NoError(p, d.Ack())
+	}
+}
+
+// checkRoom requires an empty queue with all its places.
+func (l lane[T]) checkRoom(p *play) {
+	require.Empty(p, l.drain(p))
+	all := upTo(int64(l.queue(p).Cap()))
+	for _, n := range all {
+		require.NoError(p, l.queue(p).TryPut(l.letter(n)))
+	}
+	require.ErrorIs(p, l.queue(p).TryPut(l.letter(5)), ErrFull)
+	l.gets(p, all...)
+}
+
+// checkGrowth requires an empty queue that goes on growing.
+func (l lane[T]) checkGrowth(p *play) {
+	require.Empty(p, l.drain(p))
+	more := upTo(5 * firstSegment)
+	l.puts(p, more...)
+	l.gets(p, more...)
+}
+
+func upTo(n int64) (numbers []int64) {
+	for i := range n {
+		numbers = append(numbers, i)
+	}
+	return numbers
+}
+
+// hasSleeper reports whether somebody waits at a ring's doorbell, as the byte table of
+// ipc.Ring has it.
+func hasSleeper(ring *shm.Object, doorbell int) bool {
+	s := shm.At[atomic.Uint64](ring.Bytes(), doorbell+8).Load()
+	return uint32(s>>32) != uint32(s)
+}

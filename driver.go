@@ -59,6 +59,7 @@ func (d *driver) drive(w *hired) {
 	defer d.pool.drivers.Done()
 	for w != nil {
 		d.watch(w)
+		d.pool.countDeath(w)
 		d.pool.bury(w.worker, d.pool.died(w))
 		w.clear()
 		d.pool.mourn(w)

@@ -348,12 +348,19 @@ const earlyDeaths = 5
 // A worker that has begun no task and lived less than this was of no use.
 const tooYoung = time.Second
 
-// mourn counts a worker that is gone. mu is not held.
-func (p *Pool) mourn(w *hired) {
+// countDeath counts a worker that is gone. It comes before the call that the worker was
+// at fails: whoever is told of a death finds it in Stats. mu is not held.
+func (p *Pool) countDeath(w *hired) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if !w.dismissed {
 		p.counts.Died++
 	}
+}
+
+// mourn looks whether a worker that is gone was of any use. mu is not held.
+func (p *Pool) mourn(w *hired) {
+	p.mu.Lock()
 	young := !w.up || time.Since(w.since) < tooYoung
 	switch {
 	case w.useful:

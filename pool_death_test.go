@@ -269,3 +269,22 @@ func TestManyWorkersAndTasks(t *testing.T) {
 	require.NoError(t, p.Close())
 	require.Zero(t, p.Stats().Died)
 }
+
+// diesAtOnce is a function that a worker does not survive.
+var diesAtOnce = Register("test.diesAtOnce", func(context.Context, struct{}) (struct{}, error) {
+	me, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		return struct{}{}, err
+	}
+	return struct{}{}, me.Kill()
+})
+
+func TestADeathIsCountedBeforeItsCallFails(t *testing.T) {
+	pool := newPool(t, 1)
+	for deaths := 1; deaths <= 20; deaths++ {
+		_, err := diesAtOnce.Call(t.Context(), pool, struct{}{})
+		var died *WorkerDiedError
+		require.ErrorAs(t, err, &died)
+		require.Equal(t, deaths, pool.Stats().Died)
+	}
+}

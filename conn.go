@@ -37,7 +37,9 @@ import (
 //
 // Messages are copied: a plain T, or a slice of such, as raw memory, everything else
 // as CBOR. What is too long for the pipe's capacity, or contains handles, travels in
-// a block of its own, which keeps what it speaks of alive.
+// a block of its own, which keeps what it speaks of alive. An end of a pipe cannot
+// travel through that pipe; ends of two pipes that wait in each other keep each other
+// until somebody receives one, or the whole tree of processes has ended.
 //
 // A Send synchronizes before the Recv of its message.
 //

@@ -29,7 +29,10 @@ import (
 //
 // Messages are copied: a plain T, or a slice of such, as raw memory, everything
 // else as CBOR. A message that does not fit its cell, or that contains handles,
-// travels in a block of its own, which keeps what it speaks of alive.
+// travels in a block of its own, which keeps what it speaks of alive. A queue that
+// lies in its own messages is not kept by them; but two that lie in each other's
+// messages keep each other until somebody takes one out, or the whole tree of
+// processes has ended.
 //
 // Python: Queue, SimpleQueue, and with Receive and Join JoinableQueue. Those lose
 // what their feeder thread had not sent, and hang if a process is killed at the

@@ -11,12 +11,16 @@ import (
 	"github.com/mpgo/mp"
 )
 
+var grandchild = mp.Register("example.grandchild", func(context.Context, struct{}) (struct{}, error) {
+	return struct{}{}, nil
+})
+
 var surroundings = mp.Register("example.surroundings", func(context.Context, struct{}) (struct{}, error) {
 	dir, err := os.Getwd()
 	fmt.Println("directory", dir, err)
 	fmt.Println("LANGUAGE", os.Getenv("LANGUAGE"))
 	fmt.Println("GOMAXPROCS", runtime.GOMAXPROCS(0))
-	_, err = double.Start(context.Background(), 1)
+	_, err = grandchild.Start(context.Background(), struct{}{})
 	fmt.Println("no children:", errors.Is(err, mp.ErrTooDeep))
 	return struct{}{}, nil
 })

@@ -58,6 +58,12 @@ func TestEachFileOfExamplesIsOneProgram(t *testing.T) {
 			assert.NotEmpty(t, e.Output, "%s: Example%s is not run without an Output comment", s.path, e.Name)
 		}
 	}
+	fset, imports, trees := parseExamples(t)
+	for _, tree := range trees {
+		conf := types.Config{Importer: imports}
+		_, err := conf.Check(module+"_test", fset, []*ast.File{tree}, nil)
+		assert.NoError(t, err, "readers see this file alone")
+	}
 }
 
 // exampleFiles are those of the root package.
@@ -107,19 +113,7 @@ func methods(o *types.TypeName) (names []string) {
 
 // checkExamples returns the root package and what of it the examples use.
 func checkExamples(t *testing.T) (pkg *types.Package, used map[string]bool) {
-	files := exampleFiles(t)
-	packages := map[string]bool{module: true}
-	fset := token.NewFileSet() // one for all, as the checker compares positions
-	var trees []*ast.File
-	for _, s := range files {
-		tree, err := parser.ParseFile(fset, filepath.Join(root, s.path), nil, 0)
-		require.NoError(t, err)
-		trees = append(trees, tree)
-		for _, imported := range s.imports() {
-			packages[imported] = true
-		}
-	}
-	imports := importer.ForCompiler(fset, "gc", exportData(t, slices.Sorted(maps.Keys(packages))))
+	fset, imports, trees := parseExamples(t)
 	pkg, err := imports.Import(module)
 	require.NoError(t, err)
 
@@ -134,6 +128,21 @@ func checkExamples(t *testing.T) (pkg *types.Package, used map[string]bool) {
 		}
 	}
 	return pkg, used
+}
+
+// parseExamples parses the examples for the type checker, and finds what they import.
+func parseExamples(t *testing.T) (fset *token.FileSet, imports types.Importer, trees []*ast.File) {
+	packages := map[string]bool{module: true}
+	fset = token.NewFileSet() // one for all, as the checker compares positions
+	for _, s := range exampleFiles(t) {
+		tree, err := parser.ParseFile(fset, filepath.Join(root, s.path), nil, 0)
+		require.NoError(t, err)
+		trees = append(trees, tree)
+		for _, imported := range s.imports() {
+			packages[imported] = true
+		}
+	}
+	return fset, importer.ForCompiler(fset, "gc", exportData(t, slices.Sorted(maps.Keys(packages)))), trees
 }
 
 // note notes a used object: of a function also the types that it belongs to and

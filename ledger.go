@@ -1,6 +1,7 @@
 package mp
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -30,7 +31,7 @@ import (
 //  1. Each element that was taken in and is not delivered is in the backlog or in the
 //     fifo of exactly one worker, once. inflight is how many there are.
 //  2. Of the elements in a fifo, those numbered below claims.Next() were begun. All
-//     of them but the last are answered, maybe not read yet.
+//     of them but the last are answered, maybe not sent or not read yet.
 //  3. What is void in a worker's stream, see ipc.Claims, is in no fifo. A limited
 //     worker, from which tasks were taken back, gets no new ones until its fifo is
 //     empty.
@@ -45,8 +46,11 @@ import (
 // it goes back to the front of the backlog.
 //
 //	killed before the CAS of Claim      the element goes to another worker
-//	after it, before the reply's commit it was running: it alone fails, or is retried
-//	after the commit                    it is answered
+//	after it, before it is answered     it was running: it alone fails, or is retried
+//	after that                          it is answered
+//
+// It is answered when the reply is committed, or, if answers go together, when the
+// next element is claimed, see bundle.
 //
 // # Taking back
 //
@@ -306,7 +310,7 @@ func (l *poolLedger) balance(now, since time.Duration) {
 	if l.backlog.length() > 0 {
 		l.dispatch()
 	}
-	for l.backlog.length() == 0 && slices.ContainsFunc(l.workers, (*worker).idle) {
+	for l.backlog.length() == 0 && l.hasIdle(now) {
 		w, most := (*worker)(nil), uint32(0)
 		for _, v := range l.workers {
 			if n := l.spareable(v, now, since); n > most {
@@ -324,11 +328,31 @@ func (l *poolLedger) balance(now, since time.Duration) {
 	}
 }
 
+// hasIdle reports whether a worker could begin a task at once. If one could but is
+// suspected, the watchdog will ask again: else all might sleep, and what an older
+// suspect has would wait for it.
+func (l *poolLedger) hasIdle(now time.Duration) bool {
+	for _, w := range l.workers {
+		if w.load > 0 || !w.up || !w.open() {
+			continue
+		}
+		if w.suspect <= now {
+			return true
+		}
+		l.arm(w.suspect - now)
+	}
+	return false
+}
+
 // spareable is how many elements of a worker others may take a part of. If that has
 // to be asked again, the watchdog will.
 func (l *poolLedger) spareable(w *worker, now, since time.Duration) uint32 {
+	if w.load == 0 || w.quietFor(now) < since {
+		return 0
+	}
+	w.notice(now)
 	quiet := w.quietFor(now)
-	if w.load == 0 || quiet < since {
+	if quiet < since {
 		return 0
 	}
 	n := w.unbegun()
@@ -411,6 +435,9 @@ func (l *poolLedger) bury(w *worker, died error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w.collect()
+	if err := w.salvage(); err != nil {
+		died = fmt.Errorf("%w: %w", err, died)
+	}
 	l.workers = slices.DeleteFunc(l.workers, func(v *worker) bool { return v == w })
 	l.listReaders()
 	victim := w.victim()

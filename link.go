@@ -12,6 +12,7 @@ import (
 //	0     claims    which tasks the worker has begun, ipc.Claims
 //	128   requests  a stream from the pool to the worker
 //	…     answers   a stream back
+//	…     slate     answers that the worker has not sent yet, see bundle
 //
 // What the records look like says message.go; who has what task says the ledger.
 // A pool and a worker of one process (NewLocalPool) have the same on the Go heap.
@@ -24,6 +25,7 @@ type link struct {
 type linkMemory struct {
 	claims            *ipc.Claims
 	requests, answers []byte
+	slate             []byte
 }
 
 const (
@@ -36,7 +38,7 @@ func linkSize() (stream, all int) {
 	if err != nil {
 		panic(err) // the constant is wrong
 	}
-	return stream, linkClaims + 2*stream
+	return stream, linkClaims + 2*stream + slateSize
 }
 
 // viewLink finds the parts of a link.
@@ -46,7 +48,8 @@ func viewLink(mem []byte) *linkMemory {
 	return &linkMemory{
 		claims:   shm.At[ipc.Claims](mem, 0),
 		requests: mem[linkClaims:][:stream:stream],
-		answers:  mem[linkClaims+stream:],
+		answers:  mem[linkClaims+stream:][:stream:stream],
+		slate:    mem[linkClaims+2*stream:],
 	}
 }
 

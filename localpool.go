@@ -32,6 +32,7 @@ func (p *Pool) hireGoroutine(string) (*hired, error) {
 		cancel()
 		return nil, err
 	}
+	w.slate = nil // whoever is left alone may still write there
 	go staff.work()
 	return &hired{w, func() {}, time.Now()}, nil
 }

@@ -19,7 +19,8 @@ type mapOptions struct {
 
 // WithWindow bounds how many inputs may have been taken whose results were not
 // handed out yet. An input sequence is never pulled further than that. 0, the
-// default, leaves it to the library: 64 for each worker, and of large inputs fewer.
+// default, leaves it to the library: 64 for each worker, and of large inputs fewer. More
+// than a million is ErrTooLarge.
 func WithWindow(n int) MapOption {
 	return func(o *mapOptions) { o.window = n }
 }
@@ -27,7 +28,7 @@ func WithWindow(n int) MapOption {
 // WithChunk sends n inputs to a worker at a time, which costs less than one by one if
 // they are quickly done. 0, the default, leaves the number to the library: Map chooses
 // it by how long the inputs take; MapSeq and MapUnordered, which must not keep an
-// input waiting for the next, send one at a time.
+// input waiting for the next, send one at a time. More than a million is ErrTooLarge.
 //
 // Where workers die, or some inputs take long, a chunk is no more than its inputs:
 // results that are there are delivered, and what was not begun goes to other workers.
@@ -43,6 +44,9 @@ func WithAllErrors() MapOption {
 	return func(o *mapOptions) { o.all = true }
 }
 
+// maxAtOnce is the largest window, and the largest chunk.
+const maxAtOnce = 1 << 20
+
 func (p *Pool) mapOptions(opts []MapOption) (o mapOptions, err error) {
 	for _, set := range opts {
 		set(&o)
@@ -52,6 +56,10 @@ func (p *Pool) mapOptions(opts []MapOption) (o mapOptions, err error) {
 		err = fmt.Errorf("mp: WithWindow(%d); it cannot be negative, and 0 leaves it to the library", o.window)
 	case o.chunk < 0:
 		err = fmt.Errorf("mp: WithChunk(%d); it cannot be negative, and 0 leaves it to the library", o.chunk)
+	case o.window > maxAtOnce:
+		err = fmt.Errorf("mp: WithWindow(%d); it can be %d at most: %w", o.window, maxAtOnce, ErrTooLarge)
+	case o.chunk > maxAtOnce:
+		err = fmt.Errorf("mp: WithChunk(%d); it can be %d at most: %w", o.chunk, maxAtOnce, ErrTooLarge)
 	}
 	return o, err
 }
@@ -59,14 +67,15 @@ func (p *Pool) mapOptions(opts []MapOption) (o mapOptions, err error) {
 // A feeder is what all maps have in common: it makes tasks of inputs, and hands them
 // in.
 type feeder[In, Out any] struct {
-	f      *Func[In, Out]
-	pool   *Pool
-	job    job
-	loader loader[In, Out]
-	spare  []*task // free for use
-	fresh  []*task // loaded, not handed in
-	taken  int     // inputs that were loaded
-	back   int     // of those, how many came back; guarded by the ledger's mutex
+	f        *Func[In, Out]
+	pool     *Pool
+	job      job
+	loader   loader[In, Out]
+	spare    []*task // free for use
+	together bool    // the next task's answers may come together
+	fresh    []*task // loaded, not handed in
+	taken    int     // inputs that were loaded
+	back     int     // of those, how many came back; guarded by the ledger's mutex
 }
 
 func newFeeder[In, Out any](f *Func[In, Out], p *Pool) feeder[In, Out] {
@@ -83,7 +92,7 @@ func (m *feeder[In, Out]) load() error {
 		t, m.spare = m.spare[n-1], m.spare[:n-1]
 		*t = task{body: t.body}
 	}
-	t.job, t.first = &m.job, m.taken
+	t.job, t.first, t.together = &m.job, m.taken, m.together
 	n := m.loader.count
 	if err := m.loader.load(t); err != nil {
 		return err
@@ -231,8 +240,7 @@ func (m *mapAll[In, Out]) room() bool {
 func (m *mapAll[In, Out]) chunk() int {
 	n := m.options.chunk
 	if n == 0 && m.back > 0 {
-		each := time.Since(m.begin) * time.Duration(m.pool.places) / time.Duration(m.back)
-		n = min(int(chunkTime/max(each, 1)), maxChunk, (len(m.in)-m.taken)/(2*m.pool.places))
+		n = min(int(chunkTime/m.each()), maxChunk, (len(m.in)-m.taken)/(2*m.pool.places))
 	}
 	if m.options.window > 0 {
 		n = min(n, m.options.window-(m.taken-m.back))
@@ -240,15 +248,23 @@ func (m *mapAll[In, Out]) chunk() int {
 	return max(n, 1)
 }
 
+// each is about how long an input takes. One has come back.
+func (m *mapAll[In, Out]) each() time.Duration {
+	return max(time.Since(m.begin)*time.Duration(m.pool.places)/time.Duration(m.back), 1)
+}
+
 const (
 	chunkTime = 50 * time.Microsecond // that a task of several inputs may take
 	maxChunk  = 1024
+
+	bundleTime = 5 * time.Millisecond // that answers may be kept back: Stats do not know of them
 )
 
 // feed loads some tasks. Not under the ledger's mutex: to encode may be the user's
 // code.
 func (m *mapAll[In, Out]) feed() error {
 	n, chunk := min(batch, m.pool.places*inputsAhead), m.chunk()
+	m.together = chunk > 1 && m.back > 0 && m.pool.timeout == 0 && int(bundleTime/m.each()) >= chunk
 	if !m.light() || m.options.window > 0 {
 		n = 1
 	}
@@ -269,13 +285,17 @@ func (m *mapAll[In, Out]) feed() error {
 	return nil
 }
 
-// decode decodes what came back, if that may be the user's code.
+// decode decodes what came back, if that may be the user's code. More may come
+// meanwhile.
 func (m *mapAll[In, Out]) decode() {
-	early := m.early
-	if len(early) == 0 {
-		return
+	for len(m.early) > 0 {
+		early := m.early
+		m.early = nil
+		m.decodeThese(early)
 	}
-	m.early = nil
+}
+
+func (m *mapAll[In, Out]) decodeThese(early []mapped[Out]) {
 	m.pool.mu.Unlock()
 	defer m.pool.mu.Lock()
 	for _, r := range early {

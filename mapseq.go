@@ -19,7 +19,7 @@ func (f *Func[In, Out]) mapLazily(ctx context.Context, p *Pool, in iter.Seq[In],
 		}
 		m := &mapSeq[In, Out]{feeder: newFeeder(f, p), ordered: ordered, window: o.window, chunk: max(o.chunk, 1)}
 		if m.window == 0 {
-			m.window = max(lazyAhead, 2*m.chunk) * p.places
+			m.window = min(max(lazyAhead, 2*m.chunk)*p.Workers(), maxAtOnce)
 		}
 		m.chunk = min(m.chunk, m.window)
 		m.job.sink = m
@@ -145,12 +145,9 @@ func (m *mapSeq[In, Out]) full() bool {
 	if under >= m.window {
 		return true
 	}
-	if under < 2*m.pool.places {
-		return false
-	}
 	m.pool.mu.Lock()
 	defer m.pool.mu.Unlock()
-	return !m.light()
+	return under >= 2*m.pool.places && !m.light()
 }
 
 // arrived reports whether there is a result to yield.

@@ -15,7 +15,7 @@ import (
 //	8    count   elements to be done
 //	12   typ     of the function
 //	16   name    length of the function's
-//	18   how     inline or parcel
+//	18   how     inline or parcel, and flags
 //	20   the name, then the body or the Ref of the parcel that the body lies in
 //
 // In a body each element is its length, 4 bytes, and its argument. A parcel is for
@@ -42,6 +42,7 @@ const (
 const (
 	howInline = 1 + iota
 	howParcel
+	howBundle // of a reply: answers to several elements, each after its length
 )
 
 // Flags of a reply's how.
@@ -49,6 +50,9 @@ const (
 	howTired = 0x80 // the worker wants to be replaced
 	howReady = 0x40 // answers no element: the worker is ready, or what its initializer came to
 )
+
+// A flag of a request's how.
+const howTogether = 0x80 // answers may be kept back until there are more
 
 func (r *request) size(name string) int { return requestHeader + len(name) + len(r.body) }
 
@@ -110,12 +114,12 @@ func cutElement(body []byte) (element, rest []byte, err error) {
 	return nil, nil, fmt.Errorf("mp: a task ends within an element: %w", shm.ErrDamaged)
 }
 
-// A reply is what a worker writes back for one element, in the order in which it
-// does them:
+// A reply is what a worker writes back for one element, or for some that follow each
+// other, in the order in which it does them:
 //
-//	0   number  of the element
-//	4   how     inline or parcel, and flags
-//	5   the answer, or the Ref of the parcel that it lies in
+//	0   number  of the element, or the first
+//	4   how     inline, parcel or bundle, and flags
+//	5   the answer, or the Ref of the parcel that it lies in, or a bundle
 type reply struct {
 	number  uint32
 	how     byte

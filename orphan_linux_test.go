@@ -83,6 +83,18 @@ func init() {
 		p.Say("family complete")
 		p.Hear()
 	}
+	scripts["busyWorkers"] = func(p *testkit.Peer) {
+		Init()
+		pool, err := NewPool(context.Background(), busyWorkers)
+		if err != nil {
+			p.Say(err)
+			return
+		}
+		for range busyWorkers {
+			spins.Go(context.Background(), pool, "busy")
+		}
+		p.Hear()
+	}
 	scripts["mourned"] = func(p *testkit.Peer) {
 		Init()
 		pool, err := NewPool(context.Background(), 1)
@@ -98,6 +110,9 @@ func init() {
 		p.Hear()
 	}
 }
+
+// busyWorkers is how many a pool has whose parent is killed.
+const busyWorkers = 8
 
 // A member is a process of a script's family.
 type member struct {
@@ -141,7 +156,7 @@ func TestTheFamilyOfAKilledParentEndsAtOnce(t *testing.T) {
 	testkit.LeakCheck(t)
 	c := testkit.Start(t, "family")
 	members := hearMembers(t, c, map[string]int{"busy": 3, "stopped": 2, "idle": 1, "grandchild": 1, "child": 8, "family": 1})
-	pidfds := make(map[member]*os.File)
+	family := make([]member, 0, len(members))
 	seen := make(map[int]bool)
 	for _, m := range members {
 		if m.what == "child" {
@@ -156,12 +171,27 @@ func TestTheFamilyOfAKilledParentEndsAtOnce(t *testing.T) {
 		if m.what == "stopped" {
 			eventually(t, func() bool { return stopped(m.pid) }, "a stopped process")
 		}
+		family = append(family, m)
+	}
+	require.Len(t, family, 9, "with the idle worker and the one with a child")
+	requireEndWithParent(t, c, family)
+}
+
+func TestBusyWorkersEndWithTheirParent(t *testing.T) {
+	testkit.LeakCheck(t)
+	c := testkit.Start(t, "busyWorkers")
+	requireEndWithParent(t, c, hearMembers(t, c, map[string]int{"busy": busyWorkers}))
+}
+
+// requireEndWithParent kills the parent, and waits for the end of its family.
+func requireEndWithParent(t *testing.T, c *testkit.Child, family []member) {
+	t.Helper()
+	pidfds := make(map[member]*os.File)
+	for _, m := range family {
 		f, err := sys.PidfdOpen(m.pid)
 		require.NoError(t, err)
 		pidfds[m] = f
 	}
-	require.Len(t, pidfds, 9, "with the idle worker and the one with a child")
-
 	type end struct {
 		member
 		after time.Duration

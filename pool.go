@@ -47,8 +47,8 @@ type Pool struct {
 // WithWarmStart, as soon as they are ready. When ctx ends, the pool is stopped.
 //
 // Errors: those of Func.Start, ErrNotInitialized among them; a negative number of
-// workers, or an option that makes no sense; and the initializer's. Nothing is left
-// then.
+// workers, or an option that makes no sense; ErrTooLarge for more workers than a tree
+// can have processes; and the initializer's. Nothing is left then.
 func NewPool(ctx context.Context, workers int, opts ...PoolOption) (*Pool, error) {
 	if workers < 0 {
 		return nil, fmt.Errorf("mp: a pool of %d workers; it cannot be negative, and 0 stands for the number of CPUs", workers)
@@ -81,6 +81,9 @@ func NewLocalPool(ctx context.Context, workers int, opts ...PoolOption) (*Pool, 
 func makePool(ctx context.Context, workers int, opts []PoolOption, hire func(*Pool, string) (*hired, error)) (*Pool, error) {
 	if workers == 0 {
 		workers = NumCPU()
+	}
+	if workers > shm.MaxProcesses {
+		return nil, tooManyWorkers(workers)
 	}
 	o, err := collectPoolOptions(opts)
 	if err != nil {
@@ -193,6 +196,11 @@ func withMaxProcs(env []string, workers int) []string {
 	return append(env[:len(env):len(env)], fmt.Sprintf("GOMAXPROCS=%d", max(1, NumCPU()/workers)))
 }
 
+// tooManyWorkers is about a pool that no tree of processes has room for.
+func tooManyWorkers(n int) error {
+	return fmt.Errorf("mp: a pool of %d workers, in a tree of %d processes at most: %w", n, shm.MaxProcesses, ErrTooLarge)
+}
+
 // Workers is the number of workers that the pool has, or is about to have.
 func (p *Pool) Workers() int {
 	p.mu.Lock()
@@ -210,6 +218,8 @@ func (p *Pool) Resize(n int) error {
 		return fmt.Errorf("mp: a pool of %d workers; it cannot be negative, and 0 stands for the number of CPUs", n)
 	case n == 0:
 		n = NumCPU()
+	case n > shm.MaxProcesses:
+		return tooManyWorkers(n)
 	}
 	p.resizing.Lock()
 	defer p.resizing.Unlock()

@@ -90,6 +90,42 @@ func TestAStormOfKillsCostsWhatWasRunning(t *testing.T) {
 	require.NoError(t, done.Free())
 }
 
+// Map's answers come in bundles: what is in one that a dead worker had not sent is done,
+// and is not done again, even by others that make up for the dead.
+func TestAStormOfKillsLosesNoAnswerOfABundle(t *testing.T) {
+	const n = 30_000
+	done, err := NewArray[int32](n)
+	require.NoError(t, err)
+	in := make([]markArg, n)
+	for i := range in {
+		in[i] = markArg{done, i}
+	}
+	p := newPool(t, 3)
+	stop := killing(t, p)
+	out, err := marks.Map(t.Context(), p, in, WithAllErrors(), WithChunk(200))
+	kills := stop()
+	failed := 0
+	if err != nil {
+		for _, err := range err.(interface{ Unwrap() []error }).Unwrap() {
+			require.ErrorAs(t, err, new(*WorkerDiedError))
+			failed++
+		}
+	}
+	require.LessOrEqual(t, failed, kills, "one for each death at most")
+	for i, v := range out {
+		require.LessOrEqual(t, done.At(i), int32(1), "input %d", i)
+		if v == i && i > 0 {
+			require.Equal(t, int32(1), done.At(i), "input %d", i)
+			continue
+		}
+		failed--
+	}
+	require.Contains(t, []int{0, -1}, failed, "input 0, whose result is 0, may be either")
+	require.NoError(t, p.Close())
+	t.Logf("%d kills", kills)
+	require.NoError(t, done.Free())
+}
+
 type markArg struct {
 	Done  *Array[int32]
 	Index int

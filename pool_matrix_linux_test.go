@@ -103,7 +103,10 @@ func (b *baited) UnmarshalCBOR(encoded []byte) error {
 }
 
 // loaded goes off when it is encoded, if it says so.
-type loaded struct{ what string }
+type loaded struct {
+	what string
+	by   int // pid of who encoded it
+}
 
 func (l loaded) MarshalCBOR() ([]byte, error) {
 	if err := act(l.what); err != nil {
@@ -113,13 +116,15 @@ func (l loaded) MarshalCBOR() ([]byte, error) {
 }
 
 // reading is what the parent does while it reads a result.
-var reading func()
+var reading func() error
 
 func (l *loaded) UnmarshalCBOR(encoded []byte) error {
 	if reading != nil {
-		reading()
+		if err := reading(); err != nil {
+			return err
+		}
 	}
-	return cbor.Unmarshal(encoded, new(int))
+	return cbor.Unmarshal(encoded, &l.by)
 }
 
 var (
@@ -128,7 +133,7 @@ var (
 		case "function":
 			return loaded{}, act(in.What)
 		case "encode":
-			return loaded{in.What}, nil
+			return loaded{what: in.What}, nil
 		case "later":
 			go func() {
 				if in.Bell.Wait(context.WithoutCancel(ctx)) == nil {
@@ -193,6 +198,7 @@ func TestThePoolSurvivesEveryFaultAtEveryMoment(t *testing.T) {
 		{"result is read", func(t *testing.T, p *Pool, what string) error { return springLater(t, p, what, true) }},
 		{"idle", func(t *testing.T, p *Pool, what string) error { return springLater(t, p, what, false) }},
 	}
+	started := time.Now()
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-8s", "")
 	for _, c := range columns {
@@ -206,25 +212,29 @@ func TestThePoolSurvivesEveryFaultAtEveryMoment(t *testing.T) {
 		}
 		fmt.Fprintf(&table, " | %-28s | %-28s\n", initializerCell(t, f), earlyCell(t, f))
 	}
-	t.Log("\n" + table.String())
+	t.Logf("%d pools in %v\n%s", 7*len(poolFaults), time.Since(started), table.String())
 	requireEmpty(t)
 }
 
 // springLater lets a call return, and then what happens to its worker: while its
-// result is read, or afterwards.
+// result is read, or afterwards. An error while the result is read is the reader's, who
+// is told of it; so is a panic there, and the worker panics as well. An idle worker that
+// has an error, and nobody to tell, goes on.
 func springLater(t *testing.T, p *Pool, what string, whileRead bool) error {
 	bell, err := NewEvent()
 	require.NoError(t, err)
 	defer func() { _ = bell.Free() }()
-	set := func() { _ = bell.Set() }
 	if whileRead {
-		reading = set
+		reading = func() error {
+			if err := bell.Set(); err != nil || what != "error" && what != "panic" {
+				return err
+			}
+			return act(what)
+		}
 		defer func() { reading = nil }()
 	}
 	_, err = springs.Call(t.Context(), p, trap{At: "later", What: what, Bell: bell})
-	if !whileRead {
-		set()
-	}
+	require.NoError(t, bell.Set())
 	switch what {
 	case "error":
 	case "stop":
@@ -253,15 +263,24 @@ func matrixCell(t *testing.T, f fault, c column) string {
 	p, err := NewPool(t.Context(), 2, matrixOptions...)
 	require.NoError(t, err, where)
 	in := []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
-	others := make(chan error)
+	others := make(chan error, 1)
 	go func() {
 		_, err := square.Map(t.Context(), p, in, WithChunk(1))
 		others <- err
 	}()
+	later := c.name == "idle" || c.name == "result is read"
+	if later {
+		require.NoError(t, <-others, where) // or one of them would be what the worker is at
+		others <- nil
+	}
 	err = c.spring(t, p, f.name)
 	require.NoError(t, <-others, where)
-	later := c.name == "idle" || c.name == "result is read"
+	readers := c.name == "result is read" && (f.name == "error" || f.name == "panic")
 	switch died := new(WorkerDiedError); {
+	case readers:
+		require.ErrorContains(t, err, "trapped", where)
+		require.ErrorContains(t, err, "test.springs", where)
+		require.NotErrorAs(t, err, new(*RemoteError), where)
 	case later:
 		require.NoError(t, err, where)
 	case f.died == nil:
@@ -270,18 +289,48 @@ func matrixCell(t *testing.T, f fault, c column) string {
 		require.ErrorAs(t, err, &died, where)
 		require.True(t, f.died(died), "%s: %+v", where, died)
 		require.Equal(t, "test.springs", died.Func)
+		require.Equal(t, 1, died.Attempt)
+		require.NotZero(t, died.PID)
 	}
 	for range 4 { // with a stopped worker, too
 		out, err := square.Map(t.Context(), p, in, WithChunk(1))
 		require.NoError(t, err, where)
 		require.Len(t, out, len(in))
 	}
-	for _, s := range stoppedWorkers() {
-		_ = s.Signal(syscall.SIGCONT)
+	if later { // else the timeout ends it
+		for _, s := range stoppedWorkers() {
+			_ = s.Signal(syscall.SIGCONT)
+		}
 	}
-	eventually(t, func() bool { return p.Stats().Workers == 2 }, where+": two workers")
+	deaths := 1
+	if f.name == "error" || f.name == "panic" && !later || f.name == "stop" && later {
+		deaths = 0 // one that was stopped goes on, unless its call took too long
+	}
+	eventually(t, func() bool { s := p.Stats(); return s.Workers == 2 && s.Died == deaths }, where+": two workers")
 	require.NoError(t, p.Close(), where)
 	return describe(err)
+}
+
+// Results that come while Map reads others are read, too.
+func TestAResultThatComesWhileAnotherIsReadIsNotLost(t *testing.T) {
+	p := newPool(t, 2)
+	in := make([]trap, 20)
+	first := true
+	reading = func() (err error) {
+		for first && err == nil {
+			_, err = square.Call(t.Context(), p, 1) // reads the answers of others, too
+			s := p.Stats()
+			first = s.Done < s.Tasks
+		}
+		return err
+	}
+	defer func() { reading = nil }()
+	out, err := springs.Map(t.Context(), p, in, WithChunk(1))
+	require.NoError(t, err)
+	require.False(t, first)
+	for i, v := range out {
+		require.NotZero(t, v.by, "input %d", i)
+	}
 }
 
 // initializerCell has a fault happen in an initializer.
@@ -306,13 +355,15 @@ func initializerCell(t *testing.T, f fault) string {
 		require.ErrorAs(t, err, &exit, "initializer, %s", f.name)
 		require.True(t, f.died(&WorkerDiedError{Signal: exit.Signal, ExitCode: exit.Code, Stderr: exit.Crash}), "%v", exit)
 	}
+	require.Empty(t, ActiveChildren(), "initializer, %s", f.name)
 	return describe(err)
 }
 
 // earlyCell has a fault happen in a worker before it is ready. No call is lost by it.
 func earlyCell(t *testing.T, f fault) string {
 	t.Helper()
-	env := append(os.Environ(), "MP_TEST_SPRING="+f.name, "MP_TEST_SPRING_ONCE="+t.TempDir()+"/once")
+	once := t.TempDir() + "/once"
+	env := append(os.Environ(), "MP_TEST_SPRING="+f.name, "MP_TEST_SPRING_ONCE="+once)
 	p, err := NewPool(t.Context(), 2, append(matrixOptions, WithPoolEnv(env...))...)
 	require.NoError(t, err)
 	out, err := square.Map(t.Context(), p, make([]int, 20), WithChunk(1))
@@ -321,7 +372,12 @@ func earlyCell(t *testing.T, f fault) string {
 	for _, s := range stoppedWorkers() {
 		_ = s.Signal(syscall.SIGCONT)
 	}
-	eventually(t, func() bool { return p.Stats().Workers == 2 }, "two workers")
+	require.FileExists(t, once, "it happened")
+	deaths := 1
+	if f.name == "stop" {
+		deaths = 0
+	}
+	eventually(t, func() bool { s := p.Stats(); return s.Workers == 2 && s.Died == deaths }, "two workers")
 	require.NoError(t, p.Close())
 	return describe(err)
 }

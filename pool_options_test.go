@@ -3,6 +3,7 @@ package mp
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -125,6 +126,19 @@ func TestPoolOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 		}
 	}
 	require.ErrorContains(t, p.Resize(-1), "-1 workers")
+	for _, o := range []MapOption{WithChunk(math.MaxInt), WithWindow(math.MaxInt)} {
+		_, err := square.Map(t.Context(), p, []int{1}, o)
+		require.ErrorIs(t, err, ErrTooLarge)
+		for _, err := range square.MapSeq(t.Context(), p, nil, o) {
+			require.ErrorIs(t, err, ErrTooLarge)
+		}
+	}
+	_, err := NewPool(t.Context(), math.MaxInt)
+	require.ErrorIs(t, err, ErrTooLarge)
+	_, err = NewLocalPool(t.Context(), math.MaxInt)
+	require.ErrorIs(t, err, ErrTooLarge)
+	require.ErrorIs(t, p.Resize(math.MaxInt), ErrTooLarge)
+	require.Equal(t, 1, p.Workers())
 }
 
 func TestAWarmPoolIsReady(t *testing.T) {

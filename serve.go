@@ -28,13 +28,15 @@ type server struct {
 	requests *ipc.StreamReader
 	answers  *ipc.StreamWriter
 
-	f       *function // the last one, whose name is
-	name    string
-	fault   error       // why f cannot be called
-	work    request     // what it is doing; count is what is left of it
-	parcel  *shm.Object // that work's body lies in, or nil
-	scratch []byte      // where answers are encoded
-	calling bool        // a registered function is on the stack
+	f        *function // the last one, whose name is
+	name     string
+	fault    error       // why f cannot be called
+	work     request     // what it is doing; count is what is left of it
+	parcel   *shm.Object // that work's body lies in, or nil
+	together bool        // its answers may go in bundles
+	scratch  []byte      // where answers are encoded
+	bundle   bundle      // answers that are not sent yet
+	calling  bool        // a registered function is on the stack
 
 	contexts []taskContext // not used yet
 	interrupts
@@ -42,7 +44,7 @@ type server struct {
 
 // newServer opens the worker's ends of the link in m.
 func newServer(ctx context.Context, a *shm.Arena, pool shm.Incarnation, m *linkMemory) (*server, error) {
-	s := &server{ctx: ctx, arena: a, pool: pool, claims: m.claims}
+	s := &server{ctx: ctx, arena: a, pool: pool, claims: m.claims, bundle: bundle{slate: m.slate}}
 	var err error
 	if s.requests, err = ipc.OpenReader(a, m.requests); err != nil {
 		return nil, err
@@ -137,7 +139,8 @@ func (s *server) next() error {
 	if s.work, err = parseRequest(b); err != nil {
 		return err
 	}
-	if s.work.how == howParcel {
+	s.together = s.work.how&howTogether != 0
+	if s.work.how&^howTogether == howParcel {
 		s.parcel, s.work.body, err = openParcel(s.arena, s.work.body)
 		if errors.Is(err, ErrClosed) {
 			err, s.work.count = nil, 0 // it was taken back, and is not there any more
@@ -171,9 +174,10 @@ func (s *server) element() error {
 	if s.work.count == 0 {
 		return nil
 	}
+	s.bundle.begin(s.work.number)
 	if !s.claims.Claim(s.work.number) { // observes the pool's TakeBack
 		s.done() // and all that come after it
-		return nil
+		return s.flush()
 	}
 	arg, rest, err := cutElement(s.work.body)
 	if err != nil {
@@ -239,15 +243,15 @@ func (s *server) find() {
 // scratchLimit is how much memory is kept from one answer for the next.
 const scratchLimit = 64 << 10
 
-// reply writes the answer to the element, and goes on to the next.
+// reply answers the element, and goes on to the next.
 func (s *server) reply(ans answer) error {
 	flags := byte(0)
 	if s.growth > 0 && s.size.grown(s.growth) {
 		flags = howTired
 	}
-	err := s.send(ans, flags)
-	if err != nil && s.ctx.Err() == nil && !errors.Is(err, io.ErrClosedPipe) {
-		err = s.send(errorAnswer(fmt.Errorf("the result cannot be sent back: %w", err)), 0)
+	err := error(nil)
+	if kept := s.together && s.keep(ans, flags); !kept {
+		err = s.sendNow(ans, flags)
 	}
 	if s.scratch = ans.bytes[:0]; cap(s.scratch) > scratchLimit {
 		s.scratch = nil
@@ -255,6 +259,26 @@ func (s *server) reply(ans answer) error {
 	s.work.number++
 	if s.work.count--; s.work.count == 0 {
 		s.done()
+		if err == nil {
+			err = s.flush()
+		}
+	}
+	return err
+}
+
+// keep keeps an answer for a bundle, unless it is news.
+func (s *server) keep(ans answer, flags byte) bool {
+	return ans.bytes[0] == answerValue && len(ans.handles) == 0 && flags == 0 && s.bundle.add(ans.bytes)
+}
+
+// sendNow sends an answer, after all that were kept.
+func (s *server) sendNow(ans answer, flags byte) error {
+	if err := s.flush(); err != nil {
+		return err
+	}
+	err := s.send(ans, flags)
+	if err != nil && s.ctx.Err() == nil && !errors.Is(err, io.ErrClosedPipe) {
+		err = s.send(errorAnswer(fmt.Errorf("the result cannot be sent back: %w", err)), 0)
 	}
 	return err
 }

@@ -28,12 +28,17 @@ type task struct {
 	parcel *shm.Object // else; held until the task is done
 	ref    [shm.RefSize]byte
 
+	together bool // whoever waits for its answers wants all of them, and it takes no time
+
 	// Guarded by the ledger's mutex.
 	number uint32 // of the first element, for the worker that has the task
 	done   int    // elements that are answered or failed
 	deaths int    // of workers that had begun its first element
 	parts  bool   // it was split, so another task has its body, too
 }
+
+// at is the number of its first element that is not answered.
+func (t *task) at() uint32 { return t.number + uint32(t.done) }
 
 // split cuts t before its element at, and returns the rest as a task of its own.
 func (t *task) split(at int) *task {
@@ -95,6 +100,9 @@ func (t *task) request(number uint32) request {
 	r := request{number: number, skip: uint32(t.skip), count: uint32(t.count), typ: t.typ, how: howInline, body: t.body}
 	if t.parcel != nil {
 		r.how, r.body = howParcel, t.ref[:]
+	}
+	if t.together {
+		r.how |= howTogether
 	}
 	return r
 }

@@ -23,6 +23,7 @@ type worker struct {
 	claims   *ipc.Claims
 	requests *ipc.StreamWriter
 	answers  *ipc.StreamReader
+	slate    []byte // see bundle; nil if it may not be read even if the worker is gone
 
 	fifo taskQueue // what it has: begun or not, and not answered
 	load int       // elements of it
@@ -39,7 +40,8 @@ type worker struct {
 
 	suspect time.Duration // until when; it did not begin what it had
 	useful  bool          // it has begun a task
-	since   time.Duration // when it last answered, or got something to do
+	since   time.Duration // when it last answered or was seen to begin something, or got something to do
+	noticed uint32        // what it would begin next, when somebody looked
 	given   int           // elements it ever got
 	quota   int           // how many it may get; 0 for any number
 
@@ -66,7 +68,7 @@ const maxAhead = 512
 
 // newWorker makes the parent's ends of the link in m.
 func newWorker(l *poolLedger, a *shm.Arena, m *linkMemory, s staff) (*worker, error) {
-	w := &worker{ledger: l, staff: s, arena: a, claims: m.claims, ready: make(chan struct{})}
+	w := &worker{ledger: l, staff: s, arena: a, claims: m.claims, slate: m.slate, ready: make(chan struct{})}
 	var err error
 	if w.requests, err = ipc.OpenWriter(a, m.requests); err != nil {
 		return nil, err
@@ -97,9 +99,6 @@ func (w *worker) burden() int {
 // suspected reports whether the worker was late to begin what it had, a moment ago: it
 // may be stopped.
 func (w *worker) suspected() bool { return w.suspect != 0 && now() < w.suspect }
-
-// idle reports whether the worker could begin a task at once.
-func (w *worker) idle() bool { return w.load == 0 && w.up && w.open() && !w.suspected() }
 
 // give writes t into the worker's stream, if there is room.
 func (w *worker) give(t *task) bool {
@@ -166,8 +165,11 @@ func (w *worker) read(b []byte) error {
 	if err != nil {
 		return err
 	}
+	if r.how == howBundle {
+		return w.settleBundle(r.number, r.content, w.load)
+	}
 	a := arrival{answer: r.content}
-	if r.how&howParcel != 0 {
+	if r.how&^(howReady|howTired) == howParcel {
 		a.parcel, a.answer, a.err = openParcel(w.arena, r.content)
 	}
 	if r.how&howReady != 0 {
@@ -191,8 +193,8 @@ func (w *worker) settle(number uint32, a arrival) error {
 		return fmt.Errorf("mp: an answer that nobody asked for: %w", shm.ErrDamaged)
 	}
 	t := w.fifo.first()
-	if want := t.number + uint32(t.done); number != want {
-		return fmt.Errorf("mp: the answer %d instead of %d: %w", number, want, shm.ErrDamaged)
+	if number != t.at() {
+		return fmt.Errorf("mp: the answer %d instead of %d: %w", number, t.at(), shm.ErrDamaged)
 	}
 	index := t.first + t.done
 	t.done++
@@ -277,37 +279,37 @@ func (w *worker) takeBack(keep uint32) (back []*task) {
 	return back
 }
 
-// running is the element that the worker is at, if it has begun any that is not
-// answered.
+// running is the element of its first task that the worker is at, if it is at one.
 func (w *worker) running() (number uint32, ok bool) {
 	if w.fifo.length() == 0 {
 		return 0, false
 	}
 	t := w.fifo.first()
-	number = t.number + uint32(t.done)
-	return number, int32(w.claims.Next()-number) > 0
+	number = w.claims.Next() - 1 // all before it are answered
+	return number, number-t.at() < uint32(t.count-t.done)
 }
 
 // victim takes the element that the dead worker was at out of its fifo, or is nil. What
-// is left there was not begun.
+// is left there was not begun. It is several elements if the answers to all but the
+// last cannot be read.
 func (w *worker) victim() *task {
 	if w.fifo.length() == 0 {
 		return nil
 	}
-	_, died := w.running()
 	t := w.fifo.pop()
+	begun := int(int32(w.claims.Next() - t.at()))
 	if t.done > 0 {
 		rest := t.split(t.done)
 		t.release()
 		t = rest
 	}
-	if !died {
+	if begun <= 0 {
 		w.fifo.pushFront([]*task{t})
 		return nil
 	}
 	w.useful = true
-	if t.count > 1 {
-		w.fifo.pushFront([]*task{t.split(1)})
+	if t.count > begun {
+		w.fifo.pushFront([]*task{t.split(begun)})
 	}
 	return t
 }
@@ -393,6 +395,13 @@ func (w *worker) stop() {
 	w.staff.cancelAll()
 	time.AfterFunc(w.ledger.grace, w.staff.kill)
 	w.leave()
+}
+
+// notice looks whether the worker has begun anything since the last look.
+func (w *worker) notice(now time.Duration) {
+	if next := w.claims.Next(); next != w.noticed {
+		w.noticed, w.since = next, now
+	}
 }
 
 // quietFor is how long the worker has answered nothing.

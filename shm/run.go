@@ -131,7 +131,7 @@ func checkMemory(bytes int64) error {
 	if bytes < checkMemoryFrom {
 		return nil
 	}
-	if have, ok := sys.MemAvailable(); ok && bytes > have {
+	if have, enough := sys.EnoughMemory(bytes); !enough {
 		return fmt.Errorf("shm: %d bytes asked for, %d available on this machine: %w", bytes, have, syscall.ENOMEM)
 	}
 	return nil

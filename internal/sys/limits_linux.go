@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -81,6 +83,38 @@ func MemAvailable() (int64, bool) {
 	default:
 		return machine, known
 	}
+}
+
+// believed is what MemAvailable said, and for how much and how long it is believed.
+var believed struct {
+	mu    sync.Mutex
+	bytes int64
+	until time.Time
+}
+
+// What is asked for is compared with an eighth of what was available a moment ago:
+// whatever others do in such a time takes less than the rest.
+const (
+	believedShare = 8
+	believedFor   = 100 * time.Millisecond
+)
+
+// EnoughMemory reports whether n more bytes can be had, and if not, how many can. It
+// asks MemAvailable, which reads several files and takes longer than all else about a
+// large block, only when much is asked for or a while has passed.
+func EnoughMemory(n int64) (have int64, enough bool) {
+	believed.mu.Lock()
+	defer believed.mu.Unlock()
+	if n <= believed.bytes && time.Now().Before(believed.until) {
+		believed.bytes -= n
+		return 0, true
+	}
+	have, known := MemAvailable()
+	if !known {
+		return 0, true
+	}
+	believed.bytes, believed.until = have/believedShare-n, time.Now().Add(believedFor)
+	return have, n <= have
 }
 
 // OOMKills is how many processes the kernel has killed so far for want of memory:

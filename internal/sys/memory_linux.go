@@ -108,7 +108,7 @@ func Reserve(f *os.File, off, n int64) error {
 		return fmt.Errorf("sys: reserve %d bytes at %d: %w", n, off, unix.EINVAL)
 	}
 	if n >= reserveChunk {
-		if have, ok := MemAvailable(); ok && n > have {
+		if have, enough := EnoughMemory(n); !enough {
 			return fmt.Errorf("sys: reserve %d bytes, of which %d are available: %w", n, have, unix.ENOMEM)
 		}
 	}

@@ -52,6 +52,9 @@ func CloseOnExec(fd int) {}
 // MemAvailable is how many bytes can be had; false if unknown.
 func MemAvailable() (int64, bool) { return 0, false }
 
+// EnoughMemory reports whether n more bytes can be had, and if not, how many can.
+func EnoughMemory(n int64) (int64, bool) { return 0, true }
+
 // PeerCPUs is the number of CPUs that other processes may use at the same time.
 func PeerCPUs() int { return runtime.NumCPU() }
 

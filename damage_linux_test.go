@@ -498,7 +498,7 @@ func FuzzRequests(f *testing.F) {
 		typ := registered(name).typ()
 		for _, body := range []string{"\x08\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00", "\x01\x00\x00\x00\xa0", "\xff\xff\xff\xff", ""} {
 			for how := range uint16(3) {
-				r := request{count: 1, typ: typ(), how: how, body: []byte(body)}
+				r := request{count: 1, typ: typ, how: how, body: []byte(body)}
 				b := make([]byte, r.size(name))
 				r.put(b, name)
 				f.Add(b, 0)

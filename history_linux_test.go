@@ -136,8 +136,8 @@ func (s *scribe) die() {
 	killMyself()
 }
 
-// A play is what is done with one object, and the object in one place.
-type play struct {
+// A drama is what is done with one object, and the object in one place.
+type drama struct {
 	make  func(p *part) (freer, error)
 	play  func(s *scribe)
 	model porcupine.Model
@@ -605,7 +605,7 @@ func (s *scribe) playQueue(leases bool) {
 }
 
 // plays are all of them. A function breaks the cycle of declarations.
-var plays = map[string]play{}
+var plays = map[string]drama{}
 
 func init() {
 	queues := func(capacity int, opts ...QueueOption) func(*part) (freer, error) {
@@ -617,7 +617,7 @@ func init() {
 	mutexes := func(opts ...MutexOption) func(*part) (freer, error) {
 		return func(p *part) (f freer, err error) { p.Mutex, err = NewMutex(opts...); return p.Mutex, err }
 	}
-	for what, play := range map[string]play{
+	for what, play := range map[string]drama{
 		"mutex":       {mutexes(), playMutex, lockModel(true)},
 		"quiet mutex": {mutexes(IgnoreOwnerDeath()), playMutex, lockModel(false)},
 		"rwmutex": {func(p *part) (f freer, err error) { p.RW, err = NewRWMutex(); return p.RW, err },

@@ -63,14 +63,6 @@ func (m mute) MarshalCBOR() ([]byte, error) {
 
 func (*mute) UnmarshalCBOR([]byte) error { return nil }
 
-func upTo(n int) []int {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	return all
-}
-
 func squares(n int) []int {
 	all := upTo(n)
 	for i := range all {

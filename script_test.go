@@ -121,3 +121,12 @@ func warmUp(t *testing.T) {
 	_, err := square.Run(t.Context(), 1)
 	require.NoError(t, err)
 }
+
+// upTo is the numbers from 0 to n-1.
+func upTo[N int | int64](n N) []N {
+	numbers := make([]N, n)
+	for i := N(0); i < n; i++ {
+		numbers[i] = i
+	}
+	return numbers
+}

@@ -52,10 +52,10 @@ func init() {
 		check: long.checkPut,
 	}
 	feats["Queue.Put that adds a segment"] = feat{
-		lay: func(p *play) { short.lay(p, 0, upTo(firstSegment)...) },
+		lay: func(p *play) { short.lay(p, 0, upTo[int64](firstSegment)...) },
 		do:  func(ctx context.Context, s *scene) error { return s.Queue.Put(ctx, 3) },
 		check: func(p *play) {
-			short.gets(p, upTo(firstSegment)...)
+			short.gets(p, upTo[int64](firstSegment)...)
 			short.puts(p, 4)
 			if short.getsAny(p) == 3 {
 				short.gets(p, 4)
@@ -67,7 +67,7 @@ func init() {
 	}
 	feats["Queue.Get that retires a segment"] = feat{
 		lay: func(p *play) {
-			passed := upTo(firstSegment + 2*firstSegment)
+			passed := upTo[int64](firstSegment + 2*firstSegment)
 			short.lay(p, 0, passed...)
 			short.puts(p, 1, 2, 3)
 			short.gets(p, passed...)
@@ -277,7 +277,7 @@ func (l lane[T]) checkLeases(p *play, back bool) {
 
 // checkLeasing has as many messages on lease as may be.
 func (l lane[T]) checkLeasing(p *play) {
-	l.puts(p, upTo(leased)...)
+	l.puts(p, upTo[int64](leased)...)
 	var on []*Delivery[T]
 	for range leased {
 		d, err := l.queue(p).TryReceive()
@@ -303,16 +303,9 @@ func (l lane[T]) checkRoom(p *play) {
 // checkGrowth requires an empty queue that goes on growing.
 func (l lane[T]) checkGrowth(p *play) {
 	require.Empty(p, l.drain(p))
-	more := upTo(5 * firstSegment)
+	more := upTo[int64](5 * firstSegment)
 	l.puts(p, more...)
 	l.gets(p, more...)
-}
-
-func upTo(n int64) (numbers []int64) {
-	for i := range n {
-		numbers = append(numbers, i)
-	}
-	return numbers
 }
 
 // hasSleeper reports whether somebody waits at a ring's doorbell, as the byte table of

@@ -77,6 +77,7 @@ func Mutants(t *testing.T, mutants []Mutant) {
 			require.NotNil(t, found, output)
 			assert.Regexp(t, m.Failure, found[2])
 			rows[i] = fmt.Sprintf("| %s | %s | %s | %s |\n", m.Mistake, m.Model, found[1], found[2])
+			t.Log(rows[i])
 		})
 	}
 }

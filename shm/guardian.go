@@ -48,13 +48,21 @@ const (
 	watchLimit = 127
 )
 
-// describe writes who this process is into a slot that is reserved for it as mine
-// says, and reports false if it no longer is.
-func (s *slot) describe(mine slotStatus) bool {
+// A person is what a process says of itself, for people and for the proof of its death.
+type person struct{ pid, started, namespace uint64 }
+
+// myself is this process.
+func myself() person {
 	pid := os.Getpid()
-	return s.pid.set(uint64(pid), s, mine) &&
-		s.started.set(startTime(pid), s, mine) &&
-		s.namespace.set(sys.PidNamespace(), s, mine)
+	return person{uint64(pid), startTime(pid), sys.PidNamespace()}
+}
+
+// describe writes who p is into a slot that is reserved for it as mine says, and
+// reports false if it no longer is.
+func (s *slot) describe(p person, mine slotStatus) bool {
+	return s.pid.set(p.pid, s, mine) &&
+		s.started.set(p.started, s, mine) &&
+		s.namespace.set(p.namespace, s, mine)
 }
 
 // startTime tells processes with the same pid apart; 0 if it cannot: without
@@ -81,13 +89,12 @@ func (a *Arena) startGuardian(from slotStatus) bool {
 
 func (a *Arena) guard(from slotStatus, joined chan<- bool) {
 	runtime.LockOSThread() // never unlocked: the thread is the process's life
-	s := &a.slots[a.self.Slot()]
-	if !s.cas(from, makeStatus(alive, from.owner(), from.gen())) || a.isCondemned(a.self) {
-		joined <- false
+	life, ok := a.takePlace(from)
+	joined <- ok
+	if !ok {
 		return
 	}
-	life := s.watchThread()
-	joined <- true
+	s := &a.slots[a.self.Slot()]
 	var words []sys.Futex
 	for {
 		s.keepLife(life)
@@ -99,6 +106,16 @@ func (a *Arena) guard(from slotStatus, joined chan<- bool) {
 			time.Sleep(lookAround) // the kernel is out of memory, or forbids futexes
 		}
 	}
+}
+
+// takePlace makes this process alive in its slot, and the calling thread the one whose
+// end the kernel marks there. It reports false if the slot was withdrawn.
+func (a *Arena) takePlace(from slotStatus) (life uint32, ok bool) {
+	s := &a.slots[a.self.Slot()]
+	if !s.cas(from, makeStatus(alive, from.owner(), from.gen())) || a.isCondemned(a.self) {
+		return 0, false
+	}
+	return s.watchThread(), true
 }
 
 // keepLife writes this process's life word again if somebody overwrote it. The

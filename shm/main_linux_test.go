@@ -21,6 +21,9 @@ import (
 // children.
 var roles = map[string]func(a *Arena, arg string){}
 
+// newcomerRole is that of a child which does not join before it plays.
+const newcomerRole = "newcomer"
+
 // worlds are what a child can be put into before it joins the arena.
 var worlds = map[string]func(arg string) error{
 	"usual": func(string) error { return nil },
@@ -57,6 +60,12 @@ func play(me child.Self) int {
 	if _, err := fmt.Sscanf(me.Marker, "%d %s %s %s", &p.self, &p.world, &p.role, &p.arg); err != nil {
 		fmt.Fprintln(os.Stderr, "marker", me.Marker, err)
 		return 2
+	}
+	if p.role == newcomerRole {
+		if err := newcomer(me.Arena, p.self); err != nil {
+			say(err)
+		}
+		return 0
 	}
 	world, arg, _ := strings.Cut(p.world, ":")
 	if err := worlds[world](arg); err != nil {

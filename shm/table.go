@@ -171,13 +171,18 @@ func (a *Arena) Reserve() (Incarnation, error) {
 // it and before the kernel knows of the guardian, others look at its pidfd.
 func (a *Arena) join(i Incarnation, from slotStatus) error {
 	a.self, a.parent = i, from.owner()
-	if !a.slots[i.Slot()].describe(from) || !a.startGuardian(from) {
+	if !a.slots[i.Slot()].describe(myself(), from) || !a.startGuardian(from) {
 		return fmt.Errorf("shm: place %v in the process table: %w", i, ErrWithdrawn)
 	}
+	a.appear()
+	return nil
+}
+
+// appear has the others look at the table, and so at this process.
+func (a *Arena) appear() {
 	step()
 	a.head.tableVersion.Add(1)
 	wakeAll(&a.head.tableVersion)
-	return nil
 }
 
 // joinFirst makes this process the first of a new arena, which nobody else knows.

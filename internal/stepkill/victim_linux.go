@@ -161,5 +161,5 @@ func (v *Victim) Kill() error {
 	return err
 }
 
-// InSystemCall reports whether the next instruction enters the kernel.
-func (v *Victim) InSystemCall() (bool, error) { return sys.InSystemCall(v.thread) }
+// inSystemCall reports whether the next instruction enters the kernel.
+func (v *Victim) inSystemCall() (bool, error) { return sys.InSystemCall(v.thread) }

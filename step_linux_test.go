@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -33,9 +34,9 @@ import (
 // first stepped through once, to see after which instructions the shared memory has
 // changed and which are system calls. To be killed after any other instruction is the
 // same for the survivors as to be killed after the last of those before it. So the
-// process is killed after each of those, and after every so manyth beside them.
+// process is killed after each of those only, and in small feats.
 var (
-	stepEvery = flag.Int("step.every", 499, "kill after every so manyth instruction, beside those that matter")
+	stepEvery = flag.Int("step.every", 0, "kill after every so manyth instruction, too, and in large feats")
 	stepOnly  = flag.String("step.only", "", "kill after this instruction only, in the feats that -run selects")
 )
 
@@ -44,12 +45,13 @@ const tooLong = 50 * time.Millisecond
 
 // A feat is an operation of one process on objects that it shares with others.
 type feat struct {
-	lay   func(p *play)                             // makes the objects of p.scene
+	lay   func(p *ordeal)                           // makes the objects of p.scene
 	ready func(ctx context.Context, s *scene) error // what the victim has done before; may be nil
 	do    func(ctx context.Context, s *scene) error // the operation; it does not block
-	check func(p *play)                             // what the survivor finds, and does
+	check func(p *ordeal)                           // what the survivor finds, and does
 	by    func(ctx context.Context, s *scene) error // what another process does with the objects; may be nil
 	sleep func(s *scene) bool                       // by comes before do, which begins when this is so; or nil
+	large bool                                      // it has thousands of instructions
 }
 
 var feats = map[string]feat{}
@@ -93,8 +95,8 @@ var witnesses = Register("test.witness", func(ctx context.Context, in witnessRol
 	return 0, nil
 })
 
-// A play is one feat, done by one victim after the other.
-type play struct {
+// An ordeal is one feat, done by one victim after the other.
+type ordeal struct {
 	*trial
 	feat
 	scene
@@ -118,11 +120,11 @@ func init() {
 	addTrial("step", func(t *trial) {
 		runtime.LockOSThread() // a tracer is a thread
 		Init()
-		p := &play{trial: t, name: os.Getenv("MP_TEST_FEAT")}
+		p := &ordeal{trial: t, name: os.Getenv("MP_TEST_FEAT")}
 		p.feat = feats[p.name]
 		p.engage()
 		if only, err := strconv.Atoi(os.Getenv("MP_TEST_STEP_ONLY")); err == nil {
-			p.Say("took", only, int64(p.survive(only)))
+			p.surviveOne(only)
 			return
 		}
 		every, err := strconv.Atoi(os.Getenv("MP_TEST_STEP_EVERY"))
@@ -132,7 +134,7 @@ func init() {
 }
 
 // engage starts the witness.
-func (p *play) engage() {
+func (p *ordeal) engage() {
 	var err error
 	p.orders, err = NewQueue[victimRole](2)
 	require.NoError(p, err)
@@ -151,26 +153,29 @@ type stepReport struct {
 	times        []time.Duration
 }
 
-// surviveAll kills victims in each state that others can see, and after every so manyth
-// instruction until one was done before that. How many there are may differ from victim
-// to victim, where Go's allocator has to look for memory in one and not in another.
-func (p *play) surviveAll(every int) {
+// surviveAll kills victims in each state that others can see; then, if every is not 0,
+// after every so manyth instruction, until one was done before that. How many there are
+// may differ from victim to victim, where Go's allocator has to look for memory in one
+// and not in another.
+func (p *ordeal) surviveAll(every int) {
 	visible, all := p.explore()
-	for _, k := range visible {
-		if k%every != 0 {
-			p.Say("took", k, int64(p.survive(k)))
-		}
+	for _, k := range append([]int{0}, visible...) {
+		p.surviveOne(k)
 	}
-	for k, over := 0, false; !over; k += every {
-		p.Say("took", k, int64(p.survive(k)))
+	for k, over := every, every == 0; !over; k += every {
+		p.surviveOne(k)
 		over = p.over
 	}
+	p.surviveOne(math.MaxInt)
+	require.True(p, p.over)
 	p.Say("stepped", all, len(visible))
 }
 
+func (p *ordeal) surviveOne(k int) { p.Say("took", k, int64(p.survive(k))) }
+
 // explore steps a victim through the feat, and returns after which instructions the
 // others can tell a difference, and how many there are.
-func (p *play) explore() (visible []int, all int) {
+func (p *ordeal) explore() (visible []int, all int) {
 	v := p.begin()
 	a, err := arena()
 	require.NoError(p, err)
@@ -183,7 +188,7 @@ func (p *play) explore() (visible []int, all int) {
 
 // survive kills a victim after k instructions, or when it is done, and returns how
 // long it took until the check was done.
-func (p *play) survive(k int) (took time.Duration) {
+func (p *ordeal) survive(k int) (took time.Duration) {
 	v := p.begin()
 	_, err := v.Step(k)
 	require.NoError(p, err, "killed after instruction %d", k)
@@ -197,7 +202,7 @@ func (p *play) survive(k int) (took time.Duration) {
 }
 
 // begin lays the scene, and has a new victim at the beginning of the feat.
-func (p *play) begin() *stepkill.Victim {
+func (p *ordeal) begin() *stepkill.Victim {
 	p.ctx, p.cancel = context.WithTimeout(context.Background(), hangs)
 	p.reported, p.over = false, false
 	p.scene = scene{}
@@ -222,7 +227,7 @@ func (p *play) begin() *stepkill.Victim {
 
 // startVictim starts a process and returns the thread that it offers, and what lets
 // that begin.
-func (p *play) startVictim() (thread int, goOn func()) {
+func (p *ordeal) startVictim() (thread int, goOn func()) {
 	theirIn, in, err := os.Pipe()
 	require.NoError(p, err)
 	out, theirOut, err := os.Pipe()
@@ -244,7 +249,7 @@ func (p *play) startVictim() (thread int, goOn func()) {
 }
 
 // end kills the victim, and looks what it leaves.
-func (p *play) end(v *stepkill.Victim) (took time.Duration) {
+func (p *ordeal) end(v *stepkill.Victim) (took time.Duration) {
 	p.over = v.Over()
 	begin := time.Now()
 	require.NoError(p, v.Kill())
@@ -264,12 +269,12 @@ func (p *play) end(v *stepkill.Victim) (took time.Duration) {
 }
 
 // order tells the witness to do its part.
-func (p *play) order() {
+func (p *ordeal) order() {
 	require.NoError(p, p.orders.Put(p.ctx, victimRole{p.name, p.scene}))
 }
 
 // hasWitnessed reports whether the witness has done its part.
-func (p *play) hasWitnessed() bool {
+func (p *ordeal) hasWitnessed() bool {
 	if p.reported {
 		return true
 	}
@@ -284,7 +289,7 @@ func (p *play) hasWitnessed() bool {
 }
 
 // awaitWitness waits until the witness has done its part, if it has one.
-func (p *play) awaitWitness() {
+func (p *ordeal) awaitWitness() {
 	if p.by == nil || p.reported {
 		return
 	}
@@ -295,7 +300,7 @@ func (p *play) awaitWitness() {
 }
 
 // awaitDeath waits until everybody has been told of the victim's death.
-func (p *play) awaitDeath() {
+func (p *ordeal) awaitDeath() {
 	a, err := arena()
 	require.NoError(p, err)
 	eventually(p, func() bool { return !a.Alive(p.process.inc) && a.Epoch().Load() != p.epoch }, "an announced death")
@@ -312,6 +317,9 @@ func TestAKillBetweenTwoInstructions(t *testing.T) {
 	t.Run("feats", func(t *testing.T) {
 		for name := range feats {
 			t.Run(name, func(t *testing.T) {
+				if feats[name].large && *stepEvery == 0 && *stepOnly == "" {
+					t.Skip("large: done with -step.every")
+				}
 				t.Parallel()
 				r := stepReport{feat: name}
 				for _, line := range try(t, "step", feature(name)) {

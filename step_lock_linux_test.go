@@ -14,14 +14,14 @@ func init() {
 		lay:   layMutex,
 		do:    func(ctx context.Context, s *scene) error { return s.Mutex.Lock(ctx) },
 		by:    func(ctx context.Context, s *scene) error { return s.turn(ctx) },
-		check: func(p *play) { p.checkMutex(1) },
+		check: func(p *ordeal) { p.checkMutex(1) },
 	}
 	feats["Mutex.Unlock"] = feat{
 		lay:   layMutex,
 		ready: func(ctx context.Context, s *scene) error { return s.Mutex.Lock(ctx) },
 		do:    func(_ context.Context, s *scene) error { return s.Mutex.Unlock() },
 		by:    func(ctx context.Context, s *scene) error { return s.turn(ctx) },
-		check: func(p *play) { p.checkMutex(0) },
+		check: func(p *ordeal) { p.checkMutex(0) },
 	}
 	feats["Mutex.Unlock with a waiter"] = feat{
 		lay:   layMutex,
@@ -29,15 +29,15 @@ func init() {
 		do:    func(_ context.Context, s *scene) error { return s.Mutex.Unlock() },
 		by:    func(ctx context.Context, s *scene) error { return s.turn(ctx) },
 		sleep: func(s *scene) bool { return asleep(s.Mutex.obj, 0) },
-		check: func(p *play) { p.checkMutex(0) },
+		check: func(p *ordeal) { p.checkMutex(0) },
 	}
 	feats["Value.Update"] = feat{
-		lay: func(p *play) { p.Value = newly(NewValue(ledger{})) },
+		lay: func(p *ordeal) { p.Value = newly(NewValue(ledger{})) },
 		do:  func(ctx context.Context, s *scene) error { return s.Value.Update(ctx, (*ledger).book) },
 		by: func(ctx context.Context, s *scene) error {
 			return errors.Join(s.Value.Update(ctx, (*ledger).book), s.bookIsSound())
 		},
-		check: func(p *play) {
+		check: func(p *ordeal) {
 			require.NoError(p, p.bookIsSound())
 			require.NoError(p, p.Value.Update(p.ctx, (*ledger).book))
 			p.awaitWitness()
@@ -45,10 +45,10 @@ func init() {
 		},
 	}
 	feats["Value.Update of a word"] = feat{
-		lay: func(p *play) { p.Small = newly(NewValue[int64](10)) },
+		lay: func(p *ordeal) { p.Small = newly(NewValue[int64](10)) },
 		do:  func(ctx context.Context, s *scene) error { return s.Small.Update(ctx, func(n *int64) { *n++ }) },
 		by:  func(ctx context.Context, s *scene) error { return s.Small.Update(ctx, func(n *int64) { *n++ }) },
-		check: func(p *play) {
+		check: func(p *ordeal) {
 			p.awaitWitness()
 			p.oneOf(11, 12, p.Small.Load())
 		},
@@ -56,13 +56,13 @@ func init() {
 }
 
 // layMutex makes a mutex, and what is counted about it.
-func layMutex(p *play) {
+func layMutex(p *ordeal) {
 	p.Mutex, p.Counts = newly(NewMutex()), newly(NewArray[int64](stageCounts))
 }
 
 // checkMutex has the lock once, like the witness at the same time. When the victim was
 // done, it must have been recovered so many times.
-func (p *play) checkMutex(recovered int64) {
+func (p *ordeal) checkMutex(recovered int64) {
 	require.NoError(p, p.turn(p.ctx))
 	p.awaitWitness()
 	n := p.Counts.At(countRecovered)
@@ -74,7 +74,7 @@ func (p *play) checkMutex(recovered int64) {
 
 // oneOf requires the result from before the feat or from after it; the latter if the
 // victim was done.
-func (p *play) oneOf(before, after, got int64) {
+func (p *ordeal) oneOf(before, after, got int64) {
 	if p.over || got != before {
 		require.Equal(p, after, got)
 	}

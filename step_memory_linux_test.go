@@ -35,6 +35,7 @@ func init() {
 		}
 	}
 	feats["NewQueue"] = feat{
+		large: true,
 		lay:   layNothing,
 		do:    func(_ context.Context, s *scene) (err error) { s.Queue, err = NewQueue[int64](4); return err },
 		check: checkMemory,
@@ -45,14 +46,14 @@ func init() {
 			a, err := arena()
 			return then(err, func() error { _, err := a.Reserve(); return err })
 		},
-		check: func(p *play) {
+		check: func(p *ordeal) {
 			p.awaitDeath()
 			eventually(p, func() bool { return vacancies(p) == shm.MaxProcesses-2 }, "all places but two free")
 		},
 	}
 }
 
-func layNothing(*play) {}
+func layNothing(*ordeal) {}
 
 func newBlock(size int) (*shm.Object, error) {
 	a, err := arena()
@@ -64,7 +65,7 @@ func newBlock(size int) (*shm.Object, error) {
 
 // checkMemory makes and frees blocks of all sizes. That none is lost the caller looks
 // at after each victim.
-func checkMemory(p *play) {
+func checkMemory(p *ordeal) {
 	for _, size := range []int{smallBlock, unusedBlock, largeBlock} {
 		o, err := newBlock(size)
 		require.NoError(p, err)
@@ -73,7 +74,7 @@ func checkMemory(p *play) {
 }
 
 // vacancies is for how many more processes there is a place.
-func vacancies(p *play) int {
+func vacancies(p *ordeal) int {
 	a, err := arena()
 	require.NoError(p, err)
 	var taken []shm.Incarnation

@@ -11,7 +11,7 @@ import (
 type pipeline[T any] struct {
 	lane[T]
 	end  func(s *scene) **Conn[T]
-	peer func(p *play) **Conn[T]
+	peer func(p *ordeal) **Conn[T]
 	opts []PipeOption
 }
 
@@ -19,12 +19,12 @@ var (
 	shortPipe = pipeline[int64]{
 		lane: short,
 		end:  func(s *scene) **Conn[int64] { return &s.End },
-		peer: func(p *play) **Conn[int64] { return &p.peer },
+		peer: func(p *ordeal) **Conn[int64] { return &p.peer },
 	}
 	longPipe = pipeline[[]byte]{
 		lane: long,
 		end:  func(s *scene) **Conn[[]byte] { return &s.LongEnd },
-		peer: func(p *play) **Conn[[]byte] { return &p.longPeer },
+		peer: func(p *ordeal) **Conn[[]byte] { return &p.longPeer },
 		opts: []PipeOption{WithPipeCapacity(1024)}, // long messages do not fit
 	}
 )
@@ -39,6 +39,7 @@ func init() {
 	// Of several goroutines that send, the one that came some times in a row does so
 	// without the lock; whoever comes next has to withdraw the favour first.
 	feats["Conn.Send in a row, until it is favoured"] = feat{
+		large: true,
 		lay:   shortPipe.lay,
 		do:    func(ctx context.Context, s *scene) error { return shortPipe.sends(ctx, s, inARow) },
 		check: shortPipe.checkSent,
@@ -66,24 +67,26 @@ func init() {
 
 func (l pipeline[T]) addFeats(what string) {
 	feats["Conn.Send"+what] = feat{
+		large: what != "",
 		lay:   l.lay,
 		ready: func(ctx context.Context, s *scene) error { return l.sends(ctx, s, 2) },
 		do:    func(ctx context.Context, s *scene) error { return l.sends(ctx, s, 1) },
 		check: l.checkSent,
 	}
 	feats["Conn.Recv"+what] = feat{
-		lay: func(p *play) {
+		large: what != "",
+		lay: func(p *ordeal) {
 			l.lay(p)
 			for n := range int64(3) {
 				require.NoError(p, (*l.peer(p)).Send(p.ctx, l.letter(n)))
 			}
 		},
 		do:    func(ctx context.Context, s *scene) error { _, err := (*l.end(s)).Recv(ctx); return err },
-		check: func(p *play) { l.checkPeerDied(p) },
+		check: func(p *ordeal) { l.checkPeerDied(p) },
 	}
 }
 
-func (l pipeline[T]) lay(p *play) {
+func (l pipeline[T]) lay(p *ordeal) {
 	var err error
 	*l.peer(p), *l.end(&p.scene), err = NewPipe[T](l.opts...)
 	require.NoError(p, err)
@@ -103,7 +106,7 @@ func (l pipeline[T]) sends(ctx context.Context, s *scene, n int) error {
 
 // checkSent receives what the victim sent: all that it knew of, and perhaps one more,
 // in order, and then the end.
-func (l pipeline[T]) checkSent(p *play) {
+func (l pipeline[T]) checkSent(p *ordeal) {
 	received := int64(0)
 	for ; ; received++ {
 		m, err := (*l.peer(p)).Recv(p.ctx)
@@ -121,7 +124,7 @@ func (l pipeline[T]) checkSent(p *play) {
 }
 
 // checkPeerDied requires the end of the pipe in both directions.
-func (l pipeline[T]) checkPeerDied(p *play) {
+func (l pipeline[T]) checkPeerDied(p *ordeal) {
 	_, err := (*l.peer(p)).Recv(p.ctx)
 	require.ErrorIs(p, err, ErrPeerDied)
 	require.ErrorIs(p, err, io.EOF)

@@ -43,7 +43,8 @@ func init() {
 	long.addFeats(" of a long message")
 
 	feats["Queue.Put of a long message into a spare block"] = feat{
-		lay: func(p *play) {
+		large: true,
+		lay: func(p *ordeal) {
 			long.lay(p, 4, 9)
 			long.gets(p, 9) // leaves its block
 			long.puts(p, 1, 2)
@@ -52,9 +53,10 @@ func init() {
 		check: long.checkPut,
 	}
 	feats["Queue.Put that adds a segment"] = feat{
-		lay: func(p *play) { short.lay(p, 0, upTo[int64](firstSegment)...) },
-		do:  func(ctx context.Context, s *scene) error { return s.Queue.Put(ctx, 3) },
-		check: func(p *play) {
+		large: true,
+		lay:   func(p *ordeal) { short.lay(p, 0, upTo[int64](firstSegment)...) },
+		do:    func(ctx context.Context, s *scene) error { return s.Queue.Put(ctx, 3) },
+		check: func(p *ordeal) {
 			short.gets(p, upTo[int64](firstSegment)...)
 			short.puts(p, 4)
 			if short.getsAny(p) == 3 {
@@ -66,14 +68,15 @@ func init() {
 		},
 	}
 	feats["Queue.Get that retires a segment"] = feat{
-		lay: func(p *play) {
+		large: true,
+		lay: func(p *ordeal) {
 			passed := upTo[int64](firstSegment + 2*firstSegment)
 			short.lay(p, 0, passed...)
 			short.puts(p, 1, 2, 3)
 			short.gets(p, passed...)
 		},
 		do: func(ctx context.Context, s *scene) error { _, err := s.Queue.Get(ctx); return err },
-		check: func(p *play) {
+		check: func(p *ordeal) {
 			short.checkGet(p)
 			short.checkGrowth(p)
 		},
@@ -82,22 +85,25 @@ func init() {
 
 // addFeats adds what can be done with a queue of either kind of messages.
 func (l lane[T]) addFeats(what string) {
+	large := what != ""
 	queue := func(s *scene) *Queue[T] { return *l.of(s) }
 	put := func(ctx context.Context, s *scene) error { return queue(s).Put(ctx, l.letter(3)) }
 	get := func(ctx context.Context, s *scene) error { _, err := queue(s).Get(ctx); return err }
-	checkRoom := func(check func(p *play)) func(p *play) {
-		return func(p *play) {
+	checkRoom := func(check func(p *ordeal)) func(p *ordeal) {
+		return func(p *ordeal) {
 			check(p)
 			l.checkRoom(p)
 		}
 	}
 	feats["Queue.Put"+what] = feat{
-		lay:   func(p *play) { l.lay(p, 4, 1, 2) },
+		large: large,
+		lay:   func(p *ordeal) { l.lay(p, 4, 1, 2) },
 		do:    put,
 		check: checkRoom(l.checkPut),
 	}
 	feats["Queue.Put"+what+" for which a consumer waits"] = feat{
-		lay: func(p *play) {
+		large: large,
+		lay: func(p *ordeal) {
 			l.lay(p, 4)
 			p.Counts = newly(NewArray[int64](stageCounts))
 		},
@@ -111,34 +117,38 @@ func (l lane[T]) addFeats(what string) {
 		check: checkRoom(l.checkPutToWaiter),
 	}
 	feats["Queue.Get"+what] = feat{
-		lay:   func(p *play) { l.lay(p, 4, 1, 2, 3) },
+		large: large,
+		lay:   func(p *ordeal) { l.lay(p, 4, 1, 2, 3) },
 		do:    get,
 		check: checkRoom(l.checkGet),
 	}
 	feats["Queue.Get"+what+" for which a producer waits"] = feat{
-		lay:   func(p *play) { l.lay(p, 3, 1, 2, 3) },
+		large: large,
+		lay:   func(p *ordeal) { l.lay(p, 3, 1, 2, 3) },
 		do:    get,
 		by:    func(ctx context.Context, s *scene) error { return queue(s).Put(ctx, l.letter(4)) },
 		sleep: func(s *scene) bool { return hasSleeper(queue(s).obj, 264) },
 		check: checkRoom(l.checkGetForWaiter),
 	}
 	feats["Queue.Receive"+what] = feat{
-		lay:   func(p *play) { l.layLeased(p, 1, 2, 3) },
+		large: large,
+		lay:   func(p *ordeal) { l.layLeased(p, 1, 2, 3) },
 		do:    func(ctx context.Context, s *scene) error { _, err := queue(s).Receive(ctx); return err },
-		check: checkRoom(func(p *play) { l.checkLeases(p, true) }),
+		check: checkRoom(func(p *ordeal) { l.checkLeases(p, true) }),
 	}
 	feats["Queue.Receive"+what+" and Ack"] = feat{
-		lay: func(p *play) { l.layLeased(p, 1, 2, 3) },
+		large: large,
+		lay:   func(p *ordeal) { l.layLeased(p, 1, 2, 3) },
 		do: func(ctx context.Context, s *scene) error {
 			d, err := queue(s).Receive(ctx)
 			return then(err, func() error { return d.Ack() })
 		},
-		check: checkRoom(func(p *play) { l.checkLeases(p, false) }),
+		check: checkRoom(func(p *ordeal) { l.checkLeases(p, false) }),
 	}
 }
 
 // lay makes a queue with some numbers in it.
-func (l lane[T]) lay(p *play, capacity int, numbers ...int64) {
+func (l lane[T]) lay(p *ordeal, capacity int, numbers ...int64) {
 	*l.of(&p.scene) = newly(NewQueue[T](capacity))
 	l.puts(p, numbers...)
 }
@@ -146,33 +156,33 @@ func (l lane[T]) lay(p *play, capacity int, numbers ...int64) {
 // leased is how many messages of a queue of layLeased may be on lease.
 const leased = 2
 
-func (l lane[T]) layLeased(p *play, numbers ...int64) {
+func (l lane[T]) layLeased(p *ordeal, numbers ...int64) {
 	*l.of(&p.scene) = newly(NewQueue[T](4, WithMaxLeases(leased)))
 	l.puts(p, numbers...)
 }
 
-func (l lane[T]) queue(p *play) *Queue[T] { return *l.of(&p.scene) }
+func (l lane[T]) queue(p *ordeal) *Queue[T] { return *l.of(&p.scene) }
 
-func (l lane[T]) puts(p *play, numbers ...int64) {
+func (l lane[T]) puts(p *ordeal, numbers ...int64) {
 	for _, n := range numbers {
 		require.NoError(p, l.queue(p).Put(p.ctx, l.letter(n)))
 	}
 }
 
-func (l lane[T]) gets(p *play, numbers ...int64) {
+func (l lane[T]) gets(p *ordeal, numbers ...int64) {
 	for _, n := range numbers {
 		require.Equal(p, n, l.getsAny(p))
 	}
 }
 
-func (l lane[T]) getsAny(p *play) int64 {
+func (l lane[T]) getsAny(p *ordeal) int64 {
 	m, err := l.queue(p).Get(p.ctx)
 	require.NoError(p, err)
 	return l.number(m)
 }
 
 // drain gets all that there is.
-func (l lane[T]) drain(p *play) (numbers []int64) {
+func (l lane[T]) drain(p *ordeal) (numbers []int64) {
 	for {
 		m, err := l.queue(p).TryGet()
 		if errors.Is(err, ErrEmpty) {
@@ -184,7 +194,7 @@ func (l lane[T]) drain(p *play) (numbers []int64) {
 }
 
 // checkPut is for a victim that puts 3 behind 1 and 2.
-func (l lane[T]) checkPut(p *play) {
+func (l lane[T]) checkPut(p *ordeal) {
 	l.puts(p, 4)
 	l.gets(p, 1, 2)
 	if l.getsAny(p) == 3 {
@@ -196,7 +206,7 @@ func (l lane[T]) checkPut(p *play) {
 
 // checkPutToWaiter is for a victim that puts 3 while the witness waits. What is
 // committed reaches the witness without anybody's help.
-func (l lane[T]) checkPutToWaiter(p *play) {
+func (l lane[T]) checkPutToWaiter(p *ordeal) {
 	p.awaitDeath()
 	eventually(p, func() bool { return p.hasWitnessed() || !p.over && l.queue(p).Len() == 0 }, "a message that arrives")
 	if p.reported {
@@ -211,14 +221,14 @@ func (l lane[T]) checkPutToWaiter(p *play) {
 }
 
 // checkGet is for a victim that gets 1 of 1, 2 and 3.
-func (l lane[T]) checkGet(p *play) {
+func (l lane[T]) checkGet(p *ordeal) {
 	got := []int64{l.getsAny(p), l.getsAny(p)} // at once
 	p.awaitDeath()
 	l.requireGot(p, append(got, l.drain(p)...), 2, 3)
 }
 
 // requireGot requires all of others, and perhaps 1, which the victim got.
-func (l lane[T]) requireGot(p *play, got []int64, others ...int64) {
+func (l lane[T]) requireGot(p *ordeal, got []int64, others ...int64) {
 	slices.Sort(got)
 	if !p.over && len(got) > len(others) {
 		others = append([]int64{1}, others...)
@@ -228,7 +238,7 @@ func (l lane[T]) requireGot(p *play, got []int64, others ...int64) {
 
 // checkGetForWaiter is for a victim that gets 1 of 1, 2 and 3 while the witness waits
 // to put 4. A free place reaches the witness without anybody's help.
-func (l lane[T]) checkGetForWaiter(p *play) {
+func (l lane[T]) checkGetForWaiter(p *ordeal) {
 	p.awaitDeath()
 	if p.over || shm.At[atomic.Uint64](l.queue(p).obj.Bytes(), firstCell).Load() >= firstLap {
 		p.awaitWitness()
@@ -247,7 +257,7 @@ const (
 
 // checkLeases is for a victim that receives 1 of 1, 2 and 3, and may have to give it
 // back.
-func (l lane[T]) checkLeases(p *play, back bool) {
+func (l lane[T]) checkLeases(p *ordeal, back bool) {
 	p.awaitDeath()
 	attempts := make(map[int64]int)
 	for {
@@ -276,7 +286,7 @@ func (l lane[T]) checkLeases(p *play, back bool) {
 }
 
 // checkLeasing has as many messages on lease as may be.
-func (l lane[T]) checkLeasing(p *play) {
+func (l lane[T]) checkLeasing(p *ordeal) {
 	l.puts(p, upTo[int64](leased)...)
 	var on []*Delivery[T]
 	for range leased {
@@ -290,9 +300,9 @@ func (l lane[T]) checkLeasing(p *play) {
 }
 
 // checkRoom requires an empty queue with all its places.
-func (l lane[T]) checkRoom(p *play) {
+func (l lane[T]) checkRoom(p *ordeal) {
 	require.Empty(p, l.drain(p))
-	all := upTo(int64(l.queue(p).Cap()))
+	all := upTo[int64](l.queue(p).Cap())
 	for _, n := range all {
 		require.NoError(p, l.queue(p).TryPut(l.letter(n)))
 	}
@@ -301,7 +311,7 @@ func (l lane[T]) checkRoom(p *play) {
 }
 
 // checkGrowth requires an empty queue that goes on growing.
-func (l lane[T]) checkGrowth(p *play) {
+func (l lane[T]) checkGrowth(p *ordeal) {
 	require.Empty(p, l.drain(p))
 	more := upTo[int64](5 * firstSegment)
 	l.puts(p, more...)

@@ -9,9 +9,9 @@ import (
 
 func init() {
 	feats["Semaphore.Acquire"] = feat{
-		lay: func(p *play) { p.Sem = newly(NewSemaphore(2)) },
+		lay: func(p *ordeal) { p.Sem = newly(NewSemaphore(2)) },
 		do:  func(ctx context.Context, s *scene) error { return s.Sem.Acquire(ctx) },
-		check: func(p *play) {
+		check: func(p *ordeal) {
 			require.NoError(p, p.Sem.Acquire(p.ctx)) // at once
 			p.awaitDeath()
 			p.oneOf(1, 0, int64(p.Sem.Value()))
@@ -20,19 +20,19 @@ func init() {
 		},
 	}
 	feats["Semaphore.Release"] = feat{
-		lay: func(p *play) { p.Sem = newly(NewSemaphore(0)) },
+		lay: func(p *ordeal) { p.Sem = newly(NewSemaphore(0)) },
 		do:  func(_ context.Context, s *scene) error { return s.Sem.Release(1) },
-		check: func(p *play) {
+		check: func(p *ordeal) {
 			p.awaitDeath()
 			p.oneOf(0, 1, int64(p.Sem.Value()))
 		},
 	}
 	feats["Semaphore.Release to a waiter"] = feat{
-		lay:   func(p *play) { p.Sem = newly(NewSemaphore(0)) },
+		lay:   func(p *ordeal) { p.Sem = newly(NewSemaphore(0)) },
 		do:    func(_ context.Context, s *scene) error { return s.Sem.Release(1) },
 		by:    func(ctx context.Context, s *scene) error { return s.Sem.Acquire(ctx) },
 		sleep: func(s *scene) bool { return asleep(s.Sem.obj, 0) },
-		check: func(p *play) {
+		check: func(p *ordeal) {
 			p.awaitDeath()
 			eventually(p, func() bool { return p.hasWitnessed() || !p.over && p.Sem.Value() == 0 }, "a permit that arrives")
 			if !p.reported {
@@ -43,35 +43,35 @@ func init() {
 		},
 	}
 	feats["BoundedSemaphore.Acquire"] = feat{
-		lay:   func(p *play) { p.Bounded = newly(NewBoundedSemaphore(2)) },
+		lay:   func(p *ordeal) { p.Bounded = newly(NewBoundedSemaphore(2)) },
 		do:    func(ctx context.Context, s *scene) error { return s.Bounded.Acquire(ctx) },
-		check: func(p *play) { p.checkPermits(2) },
+		check: func(p *ordeal) { p.checkPermits(2) },
 	}
 	feats["BoundedSemaphore.Release"] = feat{
-		lay:   func(p *play) { p.Bounded = newly(NewBoundedSemaphore(2)) },
+		lay:   func(p *ordeal) { p.Bounded = newly(NewBoundedSemaphore(2)) },
 		ready: func(ctx context.Context, s *scene) error { return s.Bounded.Acquire(ctx) },
 		do:    func(_ context.Context, s *scene) error { return s.Bounded.Release() },
-		check: func(p *play) { p.checkPermits(2) },
+		check: func(p *ordeal) { p.checkPermits(2) },
 	}
 	feats["BoundedSemaphore.Release to a waiter"] = feat{
-		lay:   func(p *play) { p.Bounded = newly(NewBoundedSemaphore(1)) },
+		lay:   func(p *ordeal) { p.Bounded = newly(NewBoundedSemaphore(1)) },
 		ready: func(ctx context.Context, s *scene) error { return s.Bounded.Acquire(ctx) },
 		do:    func(_ context.Context, s *scene) error { return s.Bounded.Release() },
 		by: func(ctx context.Context, s *scene) error {
 			return then(s.Bounded.Acquire(ctx), s.Bounded.Release)
 		},
 		sleep: func(s *scene) bool { return asleep(s.Bounded.obj, 0) },
-		check: func(p *play) {
+		check: func(p *ordeal) {
 			p.awaitWitness()
 			p.checkPermits(1)
 		},
 	}
 	feats["Event.Set with a waiter"] = feat{
-		lay:   func(p *play) { p.Event = newly(NewEvent()) },
+		lay:   func(p *ordeal) { p.Event = newly(NewEvent()) },
 		do:    func(_ context.Context, s *scene) error { return s.Event.Set() },
 		by:    func(ctx context.Context, s *scene) error { return s.Event.Wait(ctx) },
 		sleep: func(s *scene) bool { return asleep(s.Event.obj, 0) },
-		check: func(p *play) {
+		check: func(p *ordeal) {
 			p.awaitDeath()
 			if !p.Event.IsSet() {
 				require.False(p, p.over)
@@ -81,12 +81,12 @@ func init() {
 		},
 	}
 	feats["Event.Clear"] = feat{
-		lay: func(p *play) {
+		lay: func(p *ordeal) {
 			p.Event = newly(NewEvent())
 			require.NoError(p, p.Event.Set())
 		},
 		do: func(_ context.Context, s *scene) error { return s.Event.Clear() },
-		check: func(p *play) {
+		check: func(p *ordeal) {
 			p.awaitDeath()
 			require.False(p, p.over && p.Event.IsSet())
 			require.NoError(p, p.Event.Set())
@@ -94,7 +94,7 @@ func init() {
 		},
 	}
 	feats["Cond.Notify, with the lock"] = feat{
-		lay: func(p *play) { p.Cond = newly(newCond()) },
+		lay: func(p *ordeal) { p.Cond = newly(newCond()) },
 		do: func(ctx context.Context, s *scene) error {
 			return s.Cond.Mutex().With(ctx, func() error { return s.Cond.Notify(1) })
 		},
@@ -108,7 +108,7 @@ func init() {
 		check: checkCond,
 	}
 	feats["Barrier.Wait of the last party"] = feat{
-		lay: func(p *play) { p.Barrier = newly(NewBarrier(2)) },
+		lay: func(p *ordeal) { p.Barrier = newly(NewBarrier(2)) },
 		do:  func(ctx context.Context, s *scene) error { _, err := s.Barrier.Wait(ctx); return err },
 		by: func(ctx context.Context, s *scene) error {
 			if _, err := s.Barrier.Wait(ctx); !errors.Is(err, ErrBrokenBarrier) {
@@ -117,22 +117,36 @@ func init() {
 			return nil // the other died
 		},
 		sleep: func(s *scene) bool { return s.Barrier.Waiting() == 1 },
-		check: func(p *play) {
-			p.awaitWitness()
-			if p.Barrier.Broken() {
-				require.False(p, p.over)
-				require.NoError(p, p.Barrier.Reset())
-			}
-			other := begin(func() error { _, err := p.Barrier.Wait(p.ctx); return err })
-			_, err := p.Barrier.Wait(p.ctx)
-			require.NoError(p, err)
-			require.NoError(p, <-other)
-		},
+		check: checkBarrier,
 	}
 }
 
+// checkBarrier is for a victim that may have come as the last party of a barrier, where
+// the witness waits. If it was done, or died there, the witness needs no help.
+func checkBarrier(p *ordeal) {
+	ctx, cancel := context.WithCancel(p.ctx)
+	other := make(<-chan error)
+	if !p.over { // perhaps the victim never came
+		other = begin(func() error { return p.meet(ctx) })
+	}
+	p.awaitWitness()
+	cancel()
+	if !p.over {
+		<-other
+	}
+	if p.Barrier.Broken() {
+		require.False(p, p.over)
+		require.NoError(p, p.Barrier.Reset())
+	}
+	other = begin(func() error { return p.meet(p.ctx) })
+	require.NoError(p, p.meet(p.ctx))
+	require.NoError(p, <-other)
+}
+
+func (s *scene) meet(ctx context.Context) error { _, err := s.Barrier.Wait(ctx); return err }
+
 // checkPermits acquires all permits there are, and no more.
-func (p *play) checkPermits(n int) {
+func (p *ordeal) checkPermits(n int) {
 	for range n {
 		require.NoError(p, p.Bounded.Acquire(p.ctx))
 	}
@@ -147,7 +161,7 @@ func (p *play) checkPermits(n int) {
 
 // checkCond is for a victim that notifies the witness, with the lock. If it was done,
 // the witness needs no help.
-func checkCond(p *play) {
+func checkCond(p *ordeal) {
 	if p.over {
 		p.awaitWitness()
 	}

@@ -57,12 +57,20 @@ func overTime(title, note, class string, points []point, format func(float64) st
 	return chart{title, note, d.svg()}
 }
 
+// shortest is the shortest time that a rate is computed over. Samples come closer to
+// each other when one was late.
+const shortest = 500 * time.Millisecond
+
 // rates are how fast a count rises between samples.
 func rates(samples []storm.Sample, count func(storm.Sample) int64) (points []point) {
-	for i := 1; i < len(samples); i++ {
-		before, now := samples[i-1], samples[i]
-		if lasts := (now.At - before.At).Seconds(); lasts > 0 {
-			points = append(points, point{now.At, float64(count(now)-count(before)) / lasts})
+	if len(samples) == 0 {
+		return nil
+	}
+	before := samples[0]
+	for _, now := range samples[1:] {
+		if lasts := now.At - before.At; lasts >= shortest {
+			points = append(points, point{now.At, float64(count(now)-count(before)) / lasts.Seconds()})
+			before = now
 		}
 	}
 	return points

@@ -63,7 +63,7 @@ func (h *hand) rare() bool { return h.chance(6) }
 // converse sends messages to a mate and receives them back.
 func (h *hand) converse() error {
 	if !h.rare() {
-		return errPassed
+		return errNotNow
 	}
 	mine, its, err := mp.NewPipe[Message]()
 	if err != nil {
@@ -146,7 +146,7 @@ func (h *hand) farewell(p *mp.Process, killed time.Time, talked error) error {
 // pour writes bytes to a mate and reads them back.
 func (h *hand) pour() error {
 	if !h.rare() {
-		return errPassed
+		return errNotNow
 	}
 	mine, its, err := mp.NewPipe[[]byte]()
 	if err != nil {
@@ -204,7 +204,7 @@ func fillText(b []byte) {
 // outsource has a pool of this process square numbers.
 func (h *hand) outsource() error {
 	if !h.rare() || !h.chance(2) {
-		return errPassed
+		return errNotNow
 	}
 	pool, err := mp.NewPool(h.ctx, 1)
 	if err != nil {

@@ -28,6 +28,9 @@ type hand struct {
 	credit  int // permits that the captain has given in place of the dead
 }
 
+// errNotNow: the act is one to be done less often than it is picked.
+var errNotNow = errors.New("not now")
+
 // errPassed: the act came to nothing, as it may.
 var errPassed = errors.New("passed")
 
@@ -60,6 +63,7 @@ func (h *hand) act(nth int) error {
 	switch {
 	case err == nil:
 		h.page.count(nth, countDone)
+	case errors.Is(err, errNotNow):
 	case passed(err):
 		h.page.count(nth, countPassed)
 	case full(err):

@@ -15,7 +15,7 @@ var hoardActs = []act{{
 	name: "Hoard of memory", weight: 1,
 	do: func(h *hand) error {
 		if !h.chance(2) {
-			return errPassed
+			return errNotNow
 		}
 		return h.hoard(1 + h.rng.IntN(6))
 	},

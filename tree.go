@@ -38,9 +38,6 @@ func arena() (*shm.Arena, error) {
 		size = DefaultArenaSize
 	}
 	a, err := shm.Create(size)
-	if errors.Is(err, syscall.ENOMEM) {
-		return nil, fmt.Errorf("mp: no shared memory: %w; if address space is limited here (ulimit -v), SetArenaSize makes do with less", err)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("mp: no shared memory: %w%s", err, sizeCure(err))
 	}

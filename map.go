@@ -175,8 +175,9 @@ type mapped[Out any] struct {
 	have bool
 }
 
-func (m *mapAll[In, Out]) error(index int, err error) {
-	m.errs = append(m.errs, fmt.Errorf("mp: map of %q, input %d: %w", m.f.name, index, err))
+// about says which input an error is about.
+func (m *mapAll[In, Out]) about(index int, err error) error {
+	return fmt.Errorf("mp: map of %q, input %d: %w", m.f.name, index, err)
 }
 
 func (m *mapAll[In, Out]) first(err error) error {
@@ -195,7 +196,7 @@ func (m *mapAll[In, Out]) take(index int, a arrival) {
 		m.early = append(m.early, mapped[Out]{index: index, arrival: a.keep()})
 	}
 	if a.err != nil {
-		m.error(index, a.err)
+		m.errs = append(m.errs, m.about(index, a.err))
 	}
 }
 
@@ -268,8 +269,13 @@ func (m *mapAll[In, Out]) feed() error {
 	if !m.light() || m.options.window > 0 {
 		n = 1
 	}
-	m.pool.mu.Unlock()
-	defer m.pool.mu.Lock()
+	if m.f.in.Simple() {
+		m.pool.mu.Unlock()
+		defer m.pool.mu.Lock()
+	} else { // it may take any time, and call the pool
+		m.pool.leave()
+		defer m.pool.attend()
+	}
 	for ; n > 0 && m.taken < len(m.in); n-- {
 		for m.loader.count < chunk && m.taken+m.loader.count < len(m.in) && len(m.loader.body) < inlineLimit/2 {
 			i := m.taken + m.loader.count
@@ -291,20 +297,23 @@ func (m *mapAll[In, Out]) decode() {
 	for len(m.early) > 0 {
 		early := m.early
 		m.early = nil
-		m.decodeThese(early)
+		errs := m.read(early) // and take adds to m.errs meanwhile
+		m.errs = append(m.errs, errs...)
 	}
 }
 
-func (m *mapAll[In, Out]) decodeThese(early []mapped[Out]) {
-	m.pool.mu.Unlock()
-	defer m.pool.mu.Lock()
+// read decodes results without the mutex: it may take any time, and call the pool.
+func (m *mapAll[In, Out]) read(early []mapped[Out]) (errs []error) {
+	m.pool.leave()
+	defer m.pool.attend()
 	for _, r := range early {
 		var err error
 		if m.out[r.index], err = readAnswer(m.f.out, m.f.name, r.answer); err != nil {
-			m.error(r.index, err)
+			errs = append(errs, m.about(r.index, err))
 		}
 		r.close()
 	}
+	return errs
 }
 
 // keep makes the answer last.

@@ -311,7 +311,8 @@ func matrixCell(t *testing.T, f fault, c column) string {
 	return describe(err)
 }
 
-// Results that come while Map reads others are read, too.
+// Results that come while Map reads others are read, too, and to read may be to call the
+// pool.
 func TestAResultThatComesWhileAnotherIsReadIsNotLost(t *testing.T) {
 	p := newPool(t, 2)
 	in := make([]trap, 20)
@@ -398,6 +399,8 @@ func describe(err error) string {
 		return "Remote"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "DeadlineExceeded"
+	case errors.Is(err, context.Canceled):
+		return "Canceled"
 	}
-	return "Canceled"
+	return "the reader's"
 }

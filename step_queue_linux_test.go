@@ -302,7 +302,7 @@ func (l lane[T]) checkLeasing(p *ordeal) {
 // checkRoom requires an empty queue with all its places.
 func (l lane[T]) checkRoom(p *ordeal) {
 	require.Empty(p, l.drain(p))
-	all := upTo[int64](l.queue(p).Cap())
+	all := upTo(int64(l.queue(p).Cap()))
 	for _, n := range all {
 		require.NoError(p, l.queue(p).TryPut(l.letter(n)))
 	}

@@ -16,9 +16,9 @@ var mutants = []testkit.Mutant{
 		Right: "{Word: word, Val: seen}, {Word: g.epoch, Val: epoch}, {Word: &g.bell, Val: bell}}",
 		Wrong: "{Word: word, Val: seen}, {Word: &g.bell, Val: bell}}\n\t\t_ = epoch",
 	}, {
-		Mistake: "wake before publish", File: "news.go", Model: "boundedsemaphore/heir", Failure: "deadlock",
-		Right: "if n.word.CompareAndSwap(v, (v+1)&^waiters) {\n\t\t\tfutex.Wake(&n.word, count)",
-		Wrong: "if futex.Wake(&n.word, count); n.word.CompareAndSwap(v, (v+1)&^waiters) {",
+		Mistake: "wake before publish", File: "event.go", Model: "event", Failure: "deadlock",
+		Right: "if e.state.word.CompareAndSwap(v, (v+2)&eventCount|eventSet) {\n\t\t\tif v&waiters != 0 {\n\t\t\t\tfutex.WakeAll(&e.state.word)\n\t\t\t}",
+		Wrong: "if v&waiters != 0 {\n\t\t\tfutex.WakeAll(&e.state.word)\n\t\t}\n\t\tif e.state.word.CompareAndSwap(v, (v+2)&eventCount|eventSet) {",
 	}, {
 		Mistake: "skip the lease scan", File: "ring_get.go", Model: "lease/get", Failure: "message|on lease",
 		Right: "if leases != nil && c.ring.lender.lent(",

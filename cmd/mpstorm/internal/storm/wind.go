@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -77,7 +76,7 @@ func (w *wind) kill(b *berth) {
 // before they go on.
 func (w *wind) freeze(b *berth) {
 	p := b.manned()
-	if p == nil || p.Signal(syscall.SIGSTOP) != nil {
+	if p == nil || stop(p) != nil {
 		return
 	}
 	w.stops.Add(1)
@@ -85,5 +84,5 @@ func (w *wind) freeze(b *berth) {
 	if w.rng.IntN(3) == 0 {
 		w.kill(b)
 	}
-	_ = p.Signal(syscall.SIGCONT) // it may be dead
+	_ = goOn(p) // it may be dead
 }

@@ -73,14 +73,14 @@ func (h *hand) converse() error {
 	if err != nil {
 		return worst(err, its.Close(), mine.Close())
 	}
-	talked, killed := h.talk(mine, p)
+	killed, talked := h.talk(mine, p)
 	closed := mine.Close()
 	return worst(h.farewell(p, killed, talked), closed)
 }
 
-// talk sends and receives, and perhaps kills; the error is nil also if the mate is
-// dead because of that.
-func (h *hand) talk(c *mp.Conn[Message], p *mp.Process) (err error, at time.Time) {
+// talk sends and receives, and perhaps kills, at that time; the error is nil also if
+// the mate is dead because of that.
+func (h *hand) talk(c *mp.Conn[Message], p *mp.Process) (at time.Time, err error) {
 	fatal := -1
 	rounds := 1 + h.rng.IntN(burst)
 	if h.chance(2) {
@@ -94,12 +94,12 @@ func (h *hand) talk(c *mp.Conn[Message], p *mp.Process) (err error, at time.Time
 		switch {
 		case err != nil && !at.IsZero() && errors.Is(err, mp.ErrPeerDied):
 			h.logs.took(clockPeer, time.Since(at))
-			return nil, at
+			return at, nil
 		case err != nil:
-			return fmt.Errorf("message %d of %d, the mate was %v: %w", i, rounds, killedAt(at), err), at
+			return at, fmt.Errorf("message %d of %d, the mate was %s: %w", i, rounds, killedAt(at), err)
 		}
 	}
-	return nil, at
+	return at, nil
 }
 
 func killedAt(at time.Time) string {

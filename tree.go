@@ -1,10 +1,8 @@
 package mp
 
 import (
-	"errors"
 	"fmt"
 	"sync"
-	"syscall"
 
 	"github.com/mpgo/mp/internal/child"
 	"github.com/mpgo/mp/shm"

@@ -190,7 +190,7 @@ func TestWaitLeavesTheWakeUpToTheConsumer(t *testing.T) {
 	q, err := NewQueue[int](4)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, q.Free()) }()
-	for round := range 20 {
+	for round := range 8 {
 		aside, cancel := context.WithCancel(ctx)
 		before := announcements(q)
 		waiting := awaiting(aside, q)

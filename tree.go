@@ -1,8 +1,10 @@
 package mp
 
 import (
+	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 
 	"github.com/mpgo/mp/internal/child"
 	"github.com/mpgo/mp/shm"
@@ -37,10 +39,18 @@ func arena() (*shm.Arena, error) {
 	}
 	a, err := shm.Create(size)
 	if err != nil {
-		return nil, fmt.Errorf("mp: no shared memory: %w", err)
+		return nil, fmt.Errorf("mp: no shared memory: %w%s", err, sizeCure(err))
 	}
 	tree.arena = a
 	return a, nil
+}
+
+// sizeCure says what to do if the system denies so much address space.
+func sizeCure(err error) string {
+	if errors.Is(err, syscall.ENOMEM) {
+		return ": if address space is limited (ulimit -v), raise that limit, or ask for less with SetArenaSize"
+	}
+	return ""
 }
 
 // inherit makes a the arena of this process, a child.

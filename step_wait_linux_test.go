@@ -109,7 +109,14 @@ func init() {
 	}
 	feats["Barrier.Wait of the last party"] = feat{
 		lay: func(p *ordeal) { p.Barrier = newly(NewBarrier(2)) },
-		do:  func(ctx context.Context, s *scene) error { _, err := s.Barrier.Wait(ctx); return err },
+		ready: func(ctx context.Context, _ *scene) error { // whoever waits first looks for how many CPUs there are
+			b, err := NewBarrier(1)
+			return then(err, func() error {
+				_, err := b.Wait(ctx)
+				return errors.Join(err, b.Free())
+			})
+		},
+		do: func(ctx context.Context, s *scene) error { _, err := s.Barrier.Wait(ctx); return err },
 		by: func(ctx context.Context, s *scene) error {
 			if _, err := s.Barrier.Wait(ctx); !errors.Is(err, ErrBrokenBarrier) {
 				return err

@@ -543,10 +543,16 @@ func readAnswers(t *testing.T, a *shm.Arena, r *ipc.StreamReader) {
 		}
 		answer, err := parseReply(b)
 		require.NoError(t, err)
-		if answer.how&howParcel != 0 {
+		switch answer.how &^ (howReady | howTired) {
+		case howParcel:
 			parcel, _, err := openParcel(a, answer.content)
 			require.NoError(t, err)
 			parcel.Close()
+		case howBundle:
+			for rest := answer.content; len(rest) > 0; {
+				_, rest, err = cutElement(rest)
+				require.NoError(t, err)
+			}
 		}
 	}
 }
@@ -575,6 +581,7 @@ func FuzzReplies(f *testing.F) {
 	f.Add([]byte{0, 0, 5, 0, 0, 0, 0, howInline, 0, 1, 2, 3})
 	f.Add([]byte{0, 0, 6, 0, 0, 0, 0, howReady | howInline, 1, 0, 0, 6, 0, 0, 0, 0, howInline, 1, 0, 0, 6, 1, 0, 0, 0, howInline | howTired, 1})
 	f.Add([]byte{0, 0, 21, 0, 0, 0, 0, howParcel, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 4, 0, 1, 2})
+	f.Add([]byte{0, 0, 16, 0, 0, 0, 0, howBundle, 1, 0, 0, 0, 1, 2, 0, 0, 0, 1, 2, 0, 0, 5, 2, 0, 0, 0, howBundle})
 	f.Add([]byte{3, 1, 0, 0, 2, 1, 4, 0, 5, 1, 2, 3})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		p := newHostilePool(testkit.NewVandal(t, script))

@@ -488,8 +488,8 @@ func openAnything(b []byte) {
 
 // Requests of a pool that are none, as a worker gets them.
 
-// stows is a function with arguments that can be anything.
-var stows = Register("test.stows", func(_ context.Context, in stowage) (int, error) {
+// There is a function with arguments that can be anything.
+var _ = Register("test.stows", func(_ context.Context, in stowage) (int, error) {
 	return len(in.V), nil
 })
 
@@ -611,7 +611,6 @@ type hostilePool struct {
 	replies *ipc.StreamWriter
 	sum     *tally
 	job     *job
-	refs    []shm.Ref
 }
 
 func newHostilePool(v *testkit.Vandal) *hostilePool {

@@ -14,20 +14,16 @@ var errand = mp.Register("example.errand", func(_ context.Context, name string) 
 	return struct{}{}, nil
 })
 
-// Shutdown, at the end of main, waits for the children and calls what AtExit was
-// given.
+// Shutdown, at the end of main, waits for the children that are left. In the first
+// process it also calls what AtExit was given.
 func ExampleShutdown() {
-	mp.AtExit(func() { fmt.Println("good night") })
 	if _, err := errand.Start(context.Background(), "letters"); err != nil {
 		log.Fatal(err)
 	}
-
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := mp.Shutdown(ctx); err != nil {
-		fmt.Println("some had to be ended:", err)
-	}
+	fmt.Println(mp.Shutdown(ctx)) // an error says how many had to be ended, as ctx was over
 	// Output:
 	// done: letters
-	// good night
+	// <nil>
 }

@@ -179,7 +179,11 @@ func (p *ordeal) explore() (visible []int, all int) {
 	v := p.begin()
 	a, err := arena()
 	require.NoError(p, err)
-	visible, all, err = v.Explore(a.File())
+	visible, all, err = v.Explore(a.File(), func(n int) {
+		if n%500 == 0 {
+			p.Say("at", n) // so that nobody thinks this hangs
+		}
+	})
 	require.NoError(p, err)
 	p.end(v)
 	p.usual = inUse()

@@ -74,7 +74,7 @@ func TestAKillBetweenAnyTwoStatesOfJoining(t *testing.T) {
 		requireClean(t, a, 0, "killed after instruction %d", after)
 	}
 	p, v := observe(t, a)
-	visible, all, err := v.Explore(a.File())
+	visible, all, err := v.Explore(a.File(), func(int) {})
 	require.NoError(t, err)
 	require.True(t, a.Alive(p.self))
 	leave(p, v, all)

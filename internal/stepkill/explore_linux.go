@@ -12,8 +12,10 @@ import (
 // there are. To be killed after any other instruction is the same for the others as to
 // be killed after the last of those before it.
 //
+// It reports each instruction to done: on a busy machine there may be minutes of them.
+//
 // That others change the memory meanwhile does no harm; it only adds instructions.
-func (v *Victim) Explore(shared *os.File) (visible []int, all int, err error) {
+func (v *Victim) Explore(shared *os.File, done func(n int)) (visible []int, all int, err error) {
 	before, err := contents(shared)
 	for n := 1; err == nil && !v.over; n++ {
 		var call bool
@@ -29,6 +31,7 @@ func (v *Victim) Explore(shared *os.File) (visible []int, all int, err error) {
 			visible = append(visible, n)
 		}
 		before, all = after, n
+		done(n)
 	}
 	return visible, all, err
 }

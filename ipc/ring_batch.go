@@ -73,7 +73,7 @@ func CommitBatch(claims []Claimed) {
 	last := len(claims) - 1
 	for _, c := range claims[:last] {
 		c.note(int(c.cell.length))
-		storeRelease(&c.cell.state, c.state&lapMask|ready) // passes ownership of the cell to take
+		c.cell.pass(c.state&lapMask | ready) // passes ownership of the cell to take
 	}
 	claims[last].publish(int(claims[last].cell.length))
 	claims[0].cells.puts.wake(len(claims))
@@ -135,6 +135,14 @@ func (t Taken) takeMore(into []Taken) int {
 	return n
 }
 
+// pass stores a cell's state without a barrier. The load is the atomic operation that
+// storeRelease must come after: it keeps the compiler from moving what fills the cell,
+// or reads it, behind the store. The last cell's barrier is the one it comes before.
+func (h *cellHeader) pass(state uint64) {
+	_ = h.state.Load()
+	storeRelease(&h.state, state)
+}
+
 // ReleaseBatch consumes taken messages, and frees their cells.
 func ReleaseBatch(taken []Taken) {
 	if len(taken) == 0 {
@@ -147,7 +155,7 @@ func ReleaseBatch(taken []Taken) {
 			continue
 		}
 		t.cells.ring.freeEdge.release()
-		storeRelease(&t.cell.state, passed(t.state)) // passes ownership of the cell to claim
+		t.cell.pass(passed(t.state)) // passes ownership of the cell to claim
 	}
 	if t := taken[last]; t.lease != nil {
 		t.Release()

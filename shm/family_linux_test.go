@@ -62,13 +62,12 @@ func TestNoBirthEscapes(t *testing.T) {
 			a.condemn(parent)
 			found = a.descendants(map[Incarnation]bool{parent: true}, true)
 		}
-		f := func(bool) {
+		onMySteps(func(bool) {
 			if steps++; steps == at+1 {
 				onStep.Store(nil)
 				strike()
 			}
-		}
-		onStep.Store(&f)
+		})
 		i, err := a.Reserve()
 		onStep.Store(nil)
 		if steps <= at {

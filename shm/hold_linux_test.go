@@ -221,13 +221,12 @@ func TestALackOfMemoryForTheTablesIsAnError(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, closed.Close())
 		steps := 0
-		hook := func(store bool) { // the first reservation, which is for headers, fails
+		onMySteps(func(store bool) { // the first reservation, which is for headers, fails
 			if store {
 				steps++
 				a.seg.file = []*os.File{closed, file}[min(steps-1, 1)]
 			}
-		}
-		onStep.Store(&hook)
+		})
 		_, err = a.New(testKind, 0, n)
 		require.ErrorIs(t, err, os.ErrClosed)
 		onStep.Store(nil)

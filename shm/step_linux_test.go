@@ -1,9 +1,11 @@
 package shm
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -184,6 +186,25 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// onMySteps calls f at each step of the calling goroutine, until onStep is set again.
+// Guardians of arenas that earlier tests made take steps, too, whenever they like.
+func onMySteps(f func(store bool)) {
+	mine := goroutine()
+	hook := func(store bool) {
+		if goroutine() == mine {
+			f(store)
+		}
+	}
+	onStep.Store(&hook)
+}
+
+// goroutine is the heading of the caller's stack trace: "goroutine 7".
+func goroutine() string {
+	trace := make([]byte, 64)
+	heading, _, _ := bytes.Cut(trace[:runtime.Stack(trace, false)], []byte("["))
+	return string(heading)
 }
 
 // at calls f before the k-th step from now.

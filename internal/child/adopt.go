@@ -85,13 +85,12 @@ func (s Self) Commands(obey func(verb byte, operand uint64)) {
 	for {
 		if _, err := io.ReadFull(s.life, c[:]); err != nil {
 			race.Return()
-			return // the end of the file, or no pipe: no parent either way
+			return // the end of the file, or no life line: no parent either way
 		}
 		race.Return()
 		obey(c[0], binary.LittleEndian.Uint64(c[1:]))
 	}
 }
 
-// A command is a verb and its operand. It is written with one write, which a
-// pipe does not break up.
+// A command is a verb and its operand.
 const commandSize = 1 + 8

@@ -5,7 +5,7 @@
 // A child finds, beside standard input, output and error:
 //
 //	fd 3   the arena
-//	fd 4   its life pipe: bytes are commands of the parent, the end of file is
+//	fd 4   its life line, a socket: bytes are commands of the parent, the end of file is
 //	       the parent's death
 //	fd 5   a file for the text of a fatal crash
 //	fd 6…  files that the user gave it

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/mpgo/mp/internal/race"
 	"github.com/mpgo/mp/internal/sys"
@@ -24,7 +23,7 @@ type Process struct {
 	killed atomic.Bool // by Signal
 
 	mu   sync.Mutex // guards life
-	life *os.File   // our end of the life pipe; nil when given up
+	life *os.File   // our end of the life line; nil when given up
 }
 
 // PID is the child's process id.
@@ -40,7 +39,7 @@ func (p *Process) Signal(sig os.Signal) error {
 	return p.cmd.Process.Signal(sig)
 }
 
-// Command sends a command through the child's life pipe.
+// Command sends a command through the child's life line.
 func (p *Process) Command(verb byte, operand uint64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -49,13 +48,7 @@ func (p *Process) Command(verb byte, operand uint64) error {
 	}
 	race.Leave()
 	c := binary.LittleEndian.AppendUint64([]byte{verb}, operand)
-	if _, err := p.life.Write(c); err != nil {
-		if errors.Is(err, syscall.EPIPE) {
-			return os.ErrProcessDone
-		}
-		return err
-	}
-	return nil
+	return sys.Send(p.life, c)
 }
 
 // Wait blocks until the child and all its threads are gone, costing no thread,

@@ -2,7 +2,6 @@ package child
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
 	"sync"
@@ -17,9 +16,9 @@ func Start(spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	theirs, ours, err := os.Pipe()
+	theirs, ours, err := sys.SocketPair("life line")
 	if err != nil {
-		return nil, fmt.Errorf("mp: a life pipe: %w", err)
+		return nil, fmt.Errorf("mp: %w: %w", ErrUnavailable, err)
 	}
 	defer func() { _ = theirs.Close() }()
 	crash, err := sys.Scratch("mp-crash")

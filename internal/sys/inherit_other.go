@@ -15,6 +15,13 @@ func Scratch(string) (*os.File, error) { return nil, errUnsupported }
 // gives it to Go's poller.
 func SetNonblock(int) error { return errUnsupported }
 
+// SocketPair makes two sockets that are connected with each other, closed on exec.
+func SocketPair(string) (a, b *os.File, err error) { return nil, nil, errUnsupported }
+
+// Send sends all of p to the other socket; os.ErrProcessDone if nobody has that any
+// more. Unlike a write it never raises SIGPIPE.
+func Send(*os.File, []byte) error { return errUnsupported }
+
 // ExecutableID tells this process's executable file from others without reading
 // it. Empty if there is no cheap way.
 func ExecutableID() string {

@@ -2,9 +2,11 @@ package mp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mpgo/mp/shm"
@@ -167,11 +169,19 @@ func (p *Pool) awaitReady(ctx context.Context, workers []*hired) error {
 		if sick != nil {
 			return sick
 		}
-		if !up {
+		if !up && !w.interrupted() {
 			return w.ending()
 		}
 	}
 	return nil
+}
+
+// interrupted reports whether it was Ctrl-C that ended a worker, which can only be before
+// it came to ignore that. What Ctrl-C means is for this process to say; until then another
+// worker takes the place.
+func (w *hired) interrupted() bool {
+	var death *WorkerDiedError
+	return errors.As(w.staff.death(), &death) && death.Signal == syscall.SIGINT
 }
 
 // finish sees the last worker off.

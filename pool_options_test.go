@@ -92,6 +92,34 @@ func TestAnInitializersFailureIsTheConstructorsError(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotRegistered)
 }
 
+// A worker begins to ignore Ctrl-C only when it runs.
+func TestAWorkerThatIsInterruptedAtBirthIsReplaced(t *testing.T) {
+	for died := 0; died < 3; {
+		opened := make(chan struct{})
+		go func() {
+			for n := 0; n == 0; {
+				select {
+				case <-opened:
+					return
+				default:
+				}
+				for _, worker := range ActiveChildren() {
+					_ = worker.Interrupt()
+					n++
+				}
+			}
+		}()
+		p, err := NewPool(t.Context(), 1, WithWarmStart())
+		require.NoError(t, err)
+		close(opened)
+		n, err := hasBegun.Call(t.Context(), p, 4)
+		require.NoError(t, err)
+		require.Zero(t, n)
+		died += p.Stats().Died
+		p.Stop()
+	}
+}
+
 func TestAnInitializerThatFailsLaterEndsInACrashLoop(t *testing.T) {
 	count, err := NewValue[int64](0)
 	require.NoError(t, err)

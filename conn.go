@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 
+	"github.com/mpgo/mp/internal/spin"
 	"github.com/mpgo/mp/internal/wire"
 	"github.com/mpgo/mp/shm"
 )
@@ -207,18 +208,21 @@ func (c *Conn[T]) Recv(ctx context.Context) (v T, err error) {
 	return v, err
 }
 
-// TryRecv is Recv, but returns ErrEmpty where Recv would wait.
+// TryRecv is Recv, but returns ErrEmpty where Recv would wait. Called again and again it
+// is a spin loop, and tells the CPU so.
 func (c *Conn[T]) TryRecv() (v T, err error) {
 	if !c.usable() {
 		return v, c.unusable()
 	}
-	if r := c.view.in.r.Load(); r != nil && c.view.raw {
-		done, empty := r.Pull(shm.Bytes(&v))
-		runtime.KeepAlive(c)
-		if done {
-			return v, nil
-		} else if empty {
+	if r := c.view.in.r.Load(); r != nil {
+		if r.Idle() {
+			spin.Pause(1)
+			runtime.KeepAlive(c)
 			return v, ErrEmpty
+		}
+		if c.view.raw && r.Pull(shm.Bytes(&v)) {
+			runtime.KeepAlive(c)
+			return v, nil
 		}
 	}
 	err = c.recv(atOnce, &v)

@@ -226,12 +226,8 @@ func FuzzStream(f *testing.F) {
 	f.Fuzz(func(t *testing.T, script []byte) {
 		d := testkit.NewVandal(t, script)
 		s := &scriptedStream{Vandal: d, world: newWorld(d)}
-		s.mem = alignTo(make([]byte, 1024+streamHeader), cellAlign)
-		size, err := StreamSize(128)
-		require.NoError(t, err)
 		fixed := []int{-1, 16, 24}[s.Next(3)]
-		s.mem = s.mem[:size:size]
-		require.NoError(t, initStream(s.mem, 128, fixed, -uint64(64*s.Next(2))))
+		s.mem = ringsOf(128, 64, fixed, -uint64(64*s.Next(2)))
 		s.openWriter()
 		s.openReader()
 		for !s.Done() {

@@ -20,8 +20,10 @@ func init() {
 	models["ring/close"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredClose}
 	models["lease/one slot"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredLeases(1, false)}
 	models["lease/get"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredLeases(2, true)}
-	models["stream/headers"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(-1)}
-	models["stream/fixed"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(16)}
+	models["stream/headers"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(-1, 0, 3)}
+	models["stream/fixed"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(16, 0, 5)}
+	models["stream/headers/turns"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(-1, 64, 5)}
+	models["stream/fixed/turns"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(16, 64, 9)}
 }
 
 // A post is the messages of a model: who may have lost which, and who got which.
@@ -365,16 +367,14 @@ func (o *leases) settle(mem, table []byte) error {
 	return o.check(left, mayLose)
 }
 
-// exploredStream: one writes three records where two have room, and closes; the other
-// reads until the end. What was committed is read, in order, and then the end.
-func exploredStream(fixed int) func(*explore.Execution) {
+// exploredStream: one writes more records than have room, and closes; the other reads
+// until the end. What was committed is read, in order, and then the end. A ring has room
+// for two records with headers and for four without; with a small ring the next one goes
+// to the large ring, and one later to the small ring again if the reader is near.
+func exploredStream(fixed, small, records int) func(*explore.Execution) {
 	return func(x *explore.Execution) {
 		c := newCosmos(x, 2)
-		size, _ := StreamSize(64)
-		mem := Aligned(make([]byte, size+cellAlign))[:size]
-		if err := initStream(mem, 64, fixed, ^uint64(0)-63); err != nil { // so that the positions wrap
-			panic(err)
-		}
+		mem := ringsOf(64, small, fixed, ^uint64(0)-63) // so that the positions wrap
 		explore.Bytes(x, "stream", mem)
 		committed, read := 0, 0
 		w, err := OpenWriter(c.citizens[0], mem)
@@ -383,7 +383,7 @@ func exploredStream(fixed int) func(*explore.Execution) {
 		c.must(err)
 		bells(x, w.gate, r.gate)
 		x.Process(func() {
-			for i := range 3 {
+			for i := range records {
 				err := w.Put(context.Background(), bytes.Repeat([]byte{byte(i + 1)}, 16))
 				if errors.Is(err, ErrPeerDied) && x.Killed(1) {
 					return

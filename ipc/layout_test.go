@@ -60,14 +60,15 @@ func TestTheDocumentedLayoutIsThatOfRingsStreamsAndCells(t *testing.T) {
 	})
 
 	require.NoError(t, InitStream(mem, 1<<10))
-	stream := viewStream(mem, 1<<10, -1)
+	stream := viewStream(mem, 1<<10, 0, -1)
 	requireAt(t, "Stream", map[string]func(off int) bool{
 		"geometry": func(off int) bool { return shm.At[streamGeometry](mem, off).magic.Load() == streamMagic },
 		"tail":     func(off int) bool { return shm.At[shared.Uint64](mem, off) == stream.tail },
+		"turn":     func(off int) bool { return shm.At[shared.Uint64](mem, off) == stream.turn },
 		"head":     func(off int) bool { return shm.At[shared.Uint64](mem, off) == stream.head },
 		"writer":   func(off int) bool { return shm.At[streamEnd](mem, off) == stream.writer },
 		"reader":   func(off int) bool { return shm.At[streamEnd](mem, off) == stream.reader },
-		"records":  func(off int) bool { return &mem[off] == &stream.records[0] },
+		"records":  func(off int) bool { return &mem[off] == &stream.large.records[0] },
 	})
 
 	cell := NewCell(newWorld(t).mate(), mem, 40)

@@ -866,8 +866,8 @@ func (m *ringModel) death(t *rapid.T) {
 func TestStreamIsLikeItsModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		fixed := rapid.SampledFrom([]int{-1, 16, 40}).Draw(rt, "fixed")
-		mem := streamOf(t, 256, 0)
-		require.NoError(rt, initStream(mem, 256, fixed, rapid.SampledFrom(firstPositions).Draw(rt, "position")))
+		small := rapid.SampledFrom([]int{0, 64, 128}).Draw(rt, "small ring")
+		mem := ringsOf(256, small, fixed, rapid.SampledFrom(firstPositions).Draw(rt, "position"))
 		world := newWorld(t)
 		var w *StreamWriter
 		var r *StreamReader

@@ -41,11 +41,14 @@ var ErrEndTaken = errors.New("another process has this end")
 //	  0  magic     4  stored last
 //	  4  capacity  4  bytes of the records' memory, a power of two
 //	  8  fixed     4  0, or 1 more than the length that all records have
+//	 12  small     4  bytes of the small ring, a power of two, or 0 if there is none
 //	128  tail      8  bytes ever written; stored by the writer
+//	136  turn      8  where the writer last changed rings; bit 0: to the small one
 //	256  head      8  bytes ever read; stored by the reader
 //	384  writer   20  the writer's streamEnd
 //	512  reader   20  the reader's streamEnd
-//	640  records      capacity bytes
+//	640  large ring   capacity bytes
+//	…    small ring
 //
 // A record begins at a multiple of 16 (so that no 16 bytes that are copied at once
 // lie in two lines, which took 7 to 16 % longer in a bare loop):
@@ -56,7 +59,7 @@ var ErrEndTaken = errors.New("another process has this end")
 //	 8            8  unused
 //	16  message      length bytes
 //
-// It lies in one piece: if it does not fit before the end of the memory, the rest
+// It lies in one piece: if it does not fit before the end of its ring, the rest
 // is skipped.
 //
 // Where all records have the same length they have no headers, and no tags; what is
@@ -67,9 +70,10 @@ var ErrEndTaken = errors.New("another process has this end")
 //
 //  1. Between head and tail lie whole records; they are the reader's. The rest is
 //     the writer's. Each end moves its own word only.
-//  2. tail-head ≤ capacity, always as the difference of two uint64, so the words
-//     may go round.
+//  2. tail-head ≤ capacity of both rings, always as the difference of two uint64, so
+//     the words may go round.
 //  3. A record and the skip before it are published by one store to tail.
+//  4. Where a position lies in memory is told by turn: see spsc_turn.go.
 //
 // Each end keeps the position it stores and the last one it saw of the other, and
 // looks at the other's word only when those say that it must wait. So a stream in
@@ -79,6 +83,7 @@ var ErrEndTaken = errors.New("another process has this end")
 // # A kill after each step
 //
 //	while filling     the record is not there; the reader gets ErrPeerDied
+//	store to turn     the next record, by whoever writes it, lies in the other ring
 //	store to tail     the record is there; the death epoch wakes the reader
 //	while reading     the writer gets ErrPeerDied; a new reader gets the record
 //	store to head     it was read; the epoch wakes the writer
@@ -115,9 +120,9 @@ var ErrEndTaken = errors.New("another process has this end")
 // needs more.
 type streamMemory struct {
 	tail, head     *shared.Uint64
+	turn           *shared.Uint64
 	writer, reader *streamEnd
-	records        []byte
-	mask           uint64
+	large, small   streamRing
 	fixed          int    // length of all records, or -1
 	stride         uint64 // what each takes, if fixed
 	header         uint64 // bytes before a message
@@ -180,6 +185,7 @@ type streamGeometry struct {
 	magic    shared.Uint32
 	capacity uint32
 	fixed    uint32
+	small    uint32
 }
 
 // StreamSize is the memory of a Stream of capacity bytes; a power of two is made
@@ -192,7 +198,8 @@ func StreamSize(capacity int) (int, error) {
 	if uint64(capacity) > MaxStreamCapacity {
 		return 0, fmt.Errorf("ipc: a stream of %d bytes: %w", capacity, shm.ErrTooLarge)
 	}
-	return streamHeader + int(streamCapacity(capacity)), nil
+	large := streamCapacity(capacity)
+	return streamHeader + int(large) + int(smallRing(large)), nil
 }
 
 func streamCapacity(capacity int) uint32 {
@@ -204,34 +211,35 @@ func MaxRecord(capacity int) int { return int(streamCapacity(capacity)/2 - recor
 
 // InitStream makes an empty stream in mem, which must begin at a multiple of 64
 // and have at least StreamSize bytes.
-func InitStream(mem []byte, capacity int) error { return initStream(mem, capacity, -1, 0) }
+func InitStream(mem []byte, capacity int) error { return InitFixedStream(mem, capacity, -1) }
 
 // InitFixedStream is InitStream for records that are all of length bytes, at most
-// MaxRecord.
+// MaxRecord. With a length of -1 it is InitStream.
 func InitFixedStream(mem []byte, capacity, length int) error {
-	if length < 0 || length > MaxRecord(capacity) {
-		return fmt.Errorf("ipc: records of %d bytes in a stream of %d: %w", length, capacity, shm.ErrTooLarge)
-	}
-	return initStream(mem, capacity, length, 0)
-}
-
-// initStream begins at a later position, for tests.
-func initStream(mem []byte, capacity, fixed int, pos uint64) error {
 	size, err := StreamSize(capacity)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(mem) < size {
+	case length < -1 || length > MaxRecord(capacity):
+		return fmt.Errorf("ipc: records of %d bytes in a stream of %d: %w", length, capacity, shm.ErrTooLarge)
+	case len(mem) < size:
 		return fmt.Errorf("ipc: a stream of %d bytes in %d bytes of memory", size, len(mem))
 	}
+	large := streamCapacity(capacity)
+	initStream(mem, large, smallRing(large), length, 0)
+	return nil
+}
+
+// initStream begins at a position, which is 0 but in tests.
+func initStream(mem []byte, large, small uint32, fixed int, pos uint64) {
 	clear(mem[:streamHeader])
 	g := shm.At[streamGeometry](mem, 0)
-	g.capacity, g.fixed = streamCapacity(capacity), uint32(fixed+1)
-	m := viewStream(mem, g.capacity, fixed)
+	g.capacity, g.small, g.fixed = large, small, uint32(fixed+1)
+	m := viewStream(mem, large, small, fixed)
 	m.tail.Store(pos)
+	m.turn.Store(m.firstTurn(pos))
 	m.head.Store(pos)
 	g.magic.Store(streamMagic)
-	return nil
 }
 
 // openStream checks what mem holds, which is not trusted.
@@ -240,26 +248,29 @@ func openStream(mem []byte) (streamMemory, error) {
 		return streamMemory{}, fmt.Errorf("ipc: a stream in %d bytes of memory: %w", len(mem), shm.ErrDamaged)
 	}
 	g := shm.At[streamGeometry](mem, 0)
-	magic, capacity, fixed := g.magic.Load(), g.capacity, int64(g.fixed)-1
-	fits := capacity >= minStream && bits.OnesCount32(capacity) == 1 &&
-		uint64(capacity) <= uint64(len(mem)-streamHeader) && fixed <= int64(MaxRecord(int(capacity)))
+	magic, large, small, fixed := g.magic.Load(), g.capacity, g.small, int64(g.fixed)-1
+	isRing := func(size uint32) bool { return size >= minStream && bits.OnesCount32(size) == 1 }
+	fits := isRing(large) && (small == 0 || isRing(small) && small <= large) &&
+		uint64(large)+uint64(small) <= uint64(len(mem)-streamHeader) && fixed <= int64(MaxRecord(int(large)))
 	if magic != streamMagic || !fits {
-		return streamMemory{}, fmt.Errorf("ipc: no stream here: magic %#x, %d bytes in %d, records of %d: %w",
-			magic, capacity, len(mem), fixed, shm.ErrDamaged)
+		return streamMemory{}, fmt.Errorf("ipc: no stream here: magic %#x, %d and %d bytes in %d, records of %d: %w",
+			magic, large, small, len(mem), fixed, shm.ErrDamaged)
 	}
-	return viewStream(mem, capacity, int(fixed)), nil
+	return viewStream(mem, large, small, int(fixed)), nil
 }
 
-func viewStream(mem []byte, capacity uint32, fixed int) streamMemory {
+func viewStream(mem []byte, large, small uint32, fixed int) streamMemory {
+	rings := mem[streamHeader:]
 	m := streamMemory{
-		tail:    shm.At[shared.Uint64](mem, 128),
-		head:    shm.At[shared.Uint64](mem, 256),
-		writer:  shm.At[streamEnd](mem, 384),
-		reader:  shm.At[streamEnd](mem, 512),
-		records: mem[streamHeader : streamHeader+int(capacity) : streamHeader+int(capacity)],
-		mask:    uint64(capacity) - 1,
-		fixed:   fixed,
-		edges:   findEdges(mem),
+		tail:   shm.At[shared.Uint64](mem, 128),
+		turn:   shm.At[shared.Uint64](mem, 136),
+		head:   shm.At[shared.Uint64](mem, 256),
+		writer: shm.At[streamEnd](mem, 384),
+		reader: shm.At[streamEnd](mem, 512),
+		large:  viewRing(rings[:large:large]),
+		small:  viewRing(rings[large:][:small:small]),
+		fixed:  fixed,
+		edges:  findEdges(mem),
 	}
 	if fixed < 0 {
 		m.header = recordHeader

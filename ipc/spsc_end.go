@@ -112,10 +112,10 @@ func (e *end) lost() bool {
 	return e.peer.closed.Load() == endLost
 }
 
-// undisturbed reports whether the peer has not closed, and nobody has died since it
-// was last known to be alive, or to be nobody. It costs two loads.
+// undisturbed reports whether neither end is closed or handed over, and nobody has died
+// since the peer was last known to be alive, or to be nobody. It costs four loads.
 func (e *end) undisturbed() bool {
-	return e.peer.closed.Load() == endOpen && e.epoch.Load() == e.calm.Load()
+	return e.peer.closed.Load() == endOpen && e.epoch.Load() == e.calm.Load() && !e.gone.Load()
 }
 
 // shut reports whether this end is not usable any more.

@@ -65,7 +65,7 @@ func TestFavourIsWithdrawnFromRunningGoroutines(t *testing.T) {
 		var msg [length]byte
 		for ; ; got++ {
 			for {
-				if done, _ := r.Pull(msg[:]); done {
+				if r.Pull(msg[:]) {
 					break
 				}
 				reading.Lock()

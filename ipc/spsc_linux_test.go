@@ -77,7 +77,7 @@ func playFixedGet(s *stage, args []int) {
 	s.awaitCurtain()
 	p := pace{}
 	for i := range args[0] {
-		if done, _ := r.Pull(msg[:]); !done {
+		if !r.Pull(msg[:]) {
 			r.Withdraw()
 			_, err := r.Get(background, msg[:0])
 			check(err)
@@ -125,10 +125,8 @@ func playStreamPing(s *stage, args []int) {
 // in order, and then the reader is told.
 func TestStreamWriterKilledAmidTraffic(t *testing.T) {
 	for i := range 20 {
-		size, err := StreamSize(1000)
-		require.NoError(t, err)
-		s := newStage(t, size)
-		require.NoError(t, initStream(s.props, 1000, -1, -uint64(16*i)))
+		s := newStage(t, streamHeader+1024+256)
+		initStream(s.props, 1024, 256, -1, -uint64(16*i))
 		r := s.streamReader(0)
 		w := s.play(t, "streamput", anIncarnation(1, 1), 0, 8+i*3)
 		s.raise(t, w)

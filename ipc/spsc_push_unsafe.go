@@ -35,9 +35,9 @@ func (w *StreamWriter) Push(msg []byte) bool {
 		storeRelease(&to.next, tail)
 		return false
 	}
-	// SAFETY: stop was computed from the length of records: from tail&mask to where
+	// SAFETY: stop was computed from the length of the ring: from tail&mask to where
 	// end is, there is room in one piece for n bytes, which msg has.
-	rec := unsafe.Add(unsafe.Pointer(unsafe.SliceData(w.m.records)), tail&w.m.mask)
+	rec := unsafe.Add(unsafe.Pointer(unsafe.SliceData(w.ring.records)), tail&w.ring.mask)
 	quickCopy(rec, unsafe.Pointer(unsafe.SliceData(msg)), n)
 	storeRelease(w.m.tail, end) // passes ownership of the record to Take
 	if w.peer.waiting.Load() != 0 {
@@ -46,35 +46,38 @@ func (w *StreamWriter) Push(msg []byte) bool {
 	return true
 }
 
-// Pull reads the next record into msg if that is quickly done; see Push. It reports
-// whether it did, and otherwise whether it is known that there is no record yet, nor
-// a reason why there will be none.
-func (r *StreamReader) Pull(msg []byte) (done, empty bool) {
+// Idle reports whether there is no record yet, nor a reason why there will be none, as
+// far as that is quickly known. Any goroutine may call it at any time.
+func (r *StreamReader) Idle() bool {
+	head := r.m.head.Load() // first: if tail is there later, nothing was between
+	return r.m.tail.Load() == head && r.undisturbed()
+}
+
+// Pull reads the next record into msg if that is quickly done, and reports whether it
+// did; see Push.
+func (r *StreamReader) Pull(msg []byte) bool {
 	to := r.favour.to.Load()
 	if to == nil || to.goroutine != goroutine.Self() {
-		return false, false
+		return false
 	}
 	n, head := len(msg), to.next.Load()
-	if r.tail == head && r.m.tail.Load() == head {
-		return false, r.undisturbed()
-	}
-	next, at := head+r.m.stride, head&r.m.mask
-	if n != r.m.fixed || at+r.m.stride > uint64(len(r.m.records)) || r.peer.barrier.Load() != 1 {
-		return false, false
+	next := head + r.m.stride
+	if n != r.m.fixed || r.peer.barrier.Load() != 1 {
+		return false
 	}
 	storeRelease(&to.next, next)
 	if r.favour.to.Load() != to || !r.has(head, next) {
 		storeRelease(&to.next, head)
-		return false, false
+		return false
 	}
-	// SAFETY: from at on there are n bytes of records in one piece, and msg has n.
-	rec := unsafe.Add(unsafe.Pointer(unsafe.SliceData(r.m.records)), at)
+	// SAFETY: from head&mask on there are n bytes of the ring in one piece, and msg has n.
+	rec := unsafe.Add(unsafe.Pointer(unsafe.SliceData(r.ring.records)), head&r.ring.mask)
 	quickCopy(unsafe.Pointer(unsafe.SliceData(msg)), rec, n)
 	storeRelease(r.m.head, next) // passes ownership of the memory to TryClaim
 	if r.peer.waiting.Load() != 0 {
 		r.peer.ring()
 	}
-	return true, false
+	return true
 }
 
 // Looks of PullSoon; they take less than minPatience.
@@ -84,30 +87,35 @@ const soonLooks = 32
 // where the reader has lately caught up with a writer in flow, which its looks would
 // only slow down: see lull.
 func (r *StreamReader) PullSoon(msg []byte) bool {
-	done, empty := r.Pull(msg)
-	if !empty || !spin.Worthwhile() || !r.lull.needless(r.m.head.Load(), r.m.stride) {
-		return done
+	if r.Idle() && !r.stirs() {
+		return false
+	}
+	return r.Pull(msg)
+}
+
+// stirs looks for a moment whether the end stays idle.
+func (r *StreamReader) stirs() bool {
+	if !spin.Worthwhile() || !r.lull.needless(r.m.head.Load(), r.m.stride) {
+		return false
 	}
 	for range soonLooks {
 		spin.Pause(1)
-		if done, empty = r.Pull(msg); !empty {
-			return done
+		if !r.Idle() {
+			return true
 		}
 	}
 	return false
 }
 
-// has reports whether the writer has got as far as next.
+// has reports whether there is a record from head to next, in one piece.
 func (r *StreamReader) has(head, next uint64) bool {
-	if int64(r.tail-next) >= 0 {
-		return true
+	if int64(r.tail-next) < 0 {
+		tail := r.m.tail.Load() // observes Commit
+		if tail == head || !r.extend(head, tail) || int64(r.tail-next) < 0 {
+			return false
+		}
 	}
-	tail := r.m.tail.Load() // observes Commit
-	if int64(tail-next) < 0 || tail-head > uint64(len(r.m.records)) || tail&(recordAlign-1) != 0 {
-		return false
-	}
-	r.tail = tail
-	return true
+	return r.ring.until(head) >= r.m.stride
 }
 
 // quickCopy copies n bytes, at most mostQuick, without a call.

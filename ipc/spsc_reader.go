@@ -16,11 +16,12 @@ type StreamReader struct {
 	end
 	favour favour
 	m      streamMemory
-	head   uint64 // as in shared memory, unless the favour is granted
-	tail   uint64 // last seen
-	size   uint64 // of the taken record, 0 if there is none
-	last   uint64 // of the record before
-	tag    uint8  // of the taken record
+	head   uint64     // as in shared memory, unless the favour is granted
+	tail   uint64     // how far records are known to be, in this ring
+	ring   streamRing // that they lie in
+	size   uint64     // of the taken record, 0 if there is none
+	last   uint64     // of the record before
+	tag    uint8      // of the taken record
 }
 
 // OpenReader makes the process the reader of the stream in mem. The error is
@@ -89,12 +90,12 @@ func (r *StreamReader) TryTake() ([]byte, error) {
 				return nil, err
 			}
 		}
-		at := r.head & r.m.mask
+		at := r.head & r.ring.mask
 		if r.m.fixed >= 0 {
 			return r.takeFixed(at)
 		}
-		n, kind := getHeader(r.m.records[at:])
-		most := min(r.tail-r.head, uint64(len(r.m.records))-at) // ≥ 16, as all are multiples of 16
+		n, kind := getHeader(r.ring.records[at:])
+		most := min(r.tail-r.head, r.ring.until(at)) // ≥ 16, as all are multiples of 16
 		switch {
 		case n > most-recordHeader || kind&^(kindSkip|kindTag) != 0:
 			return nil, fmt.Errorf("ipc: a record of %d bytes and kind %d where %d are: %w",
@@ -103,7 +104,7 @@ func (r *StreamReader) TryTake() ([]byte, error) {
 			r.tag = uint8(kind >> tagShift)
 			r.size = recordSize(int(n))
 			at += recordHeader
-			return r.m.records[at : at+n : at+n], nil
+			return r.ring.records[at : at+n : at+n], nil
 		}
 		r.head += recordSize(int(n))
 	}
@@ -113,7 +114,7 @@ func (r *StreamReader) TryTake() ([]byte, error) {
 // what is skipped.
 func (r *StreamReader) takeFixed(at uint64) ([]byte, error) {
 	size := r.m.stride
-	if left := uint64(len(r.m.records)) - at; left < size {
+	if left := r.ring.until(at); left < size {
 		size += left
 		at = 0
 	}
@@ -122,7 +123,7 @@ func (r *StreamReader) takeFixed(at uint64) ([]byte, error) {
 	}
 	r.tag, r.size = 0, size
 	end := at + uint64(r.m.fixed)
-	return r.m.records[at:end:end], nil
+	return r.ring.records[at:end:end], nil
 }
 
 // look finds out whether there is a record after all.
@@ -137,12 +138,22 @@ func (r *StreamReader) look() error {
 			return ending
 		}
 	}
-	if tail-r.head > uint64(len(r.m.records)) || tail&(recordAlign-1) != 0 {
+	if !r.extend(r.head, tail) {
 		return damagedStream(tail, r.head)
 	}
 	r.m.edges.written.acquire()
-	r.tail = tail
 	return nil
+}
+
+// extend takes note of the records from head to tail, which was just loaded and is not
+// head: of those in one ring. It reports whether there can be such.
+func (r *StreamReader) extend(head, tail uint64) bool {
+	ring, end := r.m.follow(head, tail, r.m.turn.Load())
+	if tail-head > r.m.most() || end&(recordAlign-1) != 0 || ring.size() == 0 {
+		return false
+	}
+	r.ring, r.tail = ring, end
+	return true
 }
 
 // ending is what follows the last record.

@@ -16,10 +16,14 @@ import (
 )
 
 func streamOf(t testing.TB, capacity int, pos uint64) []byte {
-	size, err := StreamSize(capacity)
-	require.NoError(t, err)
-	mem := alignTo(make([]byte, size+cellAlign), cellAlign)[:size]
-	require.NoError(t, initStream(mem, capacity, -1, pos))
+	return ringsOf(int(streamCapacity(capacity)), 0, -1, pos)
+}
+
+// ringsOf is a stream with two rings, of sizes that it would not get by itself.
+func ringsOf(large, small, fixed int, pos uint64) []byte {
+	size := streamHeader + large + small
+	mem := alignTo(make([]byte, size+cellAlign), cellAlign)[:size:size]
+	initStream(mem, uint32(large), uint32(small), fixed, pos)
 	return mem
 }
 
@@ -196,8 +200,8 @@ func TestStreamEndsAfterTheLastRecord(t *testing.T) {
 		w, r, writer, _ := aStream(t, 256, 0)
 		got := start(func() string { b, _ := r.Get(within(t), nil); return string(b) })
 		blocks(t, got)
-		binary.LittleEndian.PutUint64(w.m.records, 3)
-		copy(w.m.records[16:], "abc")
+		binary.LittleEndian.PutUint64(w.ring.records, 3)
+		copy(w.ring.records[16:], "abc")
 		w.m.tail.Store(32)
 		writer.die()
 		require.Equal(t, "abc", ends(t, got))
@@ -300,7 +304,7 @@ func TestStreamHostileLengthIsAnError(t *testing.T) {
 	for _, word := range []uint64{17, 1 << 31, 1<<32 - 1, 2 << 32, math.MaxUint64} {
 		w, r, _, _ := aStream(t, 128, 0)
 		require.NoError(t, w.TryPut(make([]byte, 16)))
-		binary.LittleEndian.PutUint64(w.m.records, word)
+		binary.LittleEndian.PutUint64(w.ring.records, word)
 		_, err := r.TryGet(nil)
 		require.ErrorIs(t, err, shm.ErrDamaged, "%#x", word)
 	}

@@ -18,10 +18,12 @@ type StreamWriter struct {
 	end
 	favour favour
 	m      streamMemory
-	tail   uint64 // as in shared memory, unless the favour is granted
-	limit  uint64 // the head last seen + capacity: how far tail may go
-	stop   uint64 // limit, or where the memory ends: how far it may go in one piece
-	most   int    // MaxRecord
+	ring   streamRing // that records go to
+	turn   uint64     // as in shared memory: its last
+	tail   uint64     // as in shared memory, unless the favour is granted
+	limit  uint64     // how far tail may go, by what was last seen of the reader
+	stop   uint64     // limit, or where the ring ends: how far it may go in one piece
+	most   int        // MaxRecord
 
 	claimed uint64 // tail when Claim gave room, which ends when tail moves
 	begin   uint64 // of the claimed record: tail, or where the memory begins again
@@ -35,13 +37,15 @@ func OpenWriter(d Domain, mem []byte) (*StreamWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &StreamWriter{m: m, room: -1, most: MaxRecord(len(m.records))}
+	w := &StreamWriter{m: m, room: -1, most: MaxRecord(len(m.large.records))}
 	if err := w.open(d, m.writer, m.reader); err != nil {
 		return nil, err
 	}
 	w.tail = m.tail.Load()
 	w.limit, w.stop = w.tail, w.tail // nothing is known of the reader yet
-	if w.tail&(recordAlign-1) != 0 {
+	w.turn = m.turn.Load()
+	w.ring = m.ringAfter(w.turn)
+	if w.tail&(recordAlign-1) != 0 || int64(w.tail-w.turn&^turnToSmall) < 0 || w.ring.size() == 0 {
 		w.HandOver()
 		return nil, damagedStream(w.tail, m.head.Load())
 	}
@@ -67,7 +71,7 @@ func (w *StreamWriter) Put(ctx context.Context, msg []byte) error {
 	if int64(w.stop-end) < 0 || len(msg) > w.most || w.m.fixed >= 0 || w.ended() {
 		return w.putSlow(ctx, msg)
 	}
-	rec := w.m.records[w.tail&w.m.mask:]
+	rec := w.ring.records[w.tail&w.ring.mask:]
 	w.tail = end
 	putHeader(rec, kindMessage, len(msg))
 	copyRecord(rec[recordHeader:], msg)
@@ -138,19 +142,26 @@ func (w *StreamWriter) Claim(ctx context.Context, n int) ([]byte, error) {
 // TryClaim is Claim, but returns ErrFull where Claim would wait.
 func (w *StreamWriter) TryClaim(n int) ([]byte, error) {
 	size := w.m.size(n)
-	begin := w.tail
-	if left := uint64(len(w.m.records)) - begin&w.m.mask; size > left {
-		begin += left // the record begins where the memory does
-	}
+	begin := w.next(size)
 	if int64(w.limit-begin) < int64(size) || !w.fits(n) || w.ended() {
-		if err := w.look(begin, size, n); err != nil {
+		if err := w.look(size, n); err != nil {
 			return nil, err
 		}
+		begin = w.next(size)
 	}
 	w.claimed, w.begin, w.room = w.tail, begin, n
-	w.stop = begin + min(uint64(len(w.m.records))-begin&w.m.mask, w.limit-begin)
-	at := begin&w.m.mask + w.m.header
-	return w.m.records[at : at+uint64(n) : at+uint64(n)], nil
+	w.stop = begin + min(w.ring.until(begin), w.limit-begin)
+	at := begin&w.ring.mask + w.m.header
+	return w.ring.records[at : at+uint64(n) : at+uint64(n)], nil
+}
+
+// next is where the next record begins, if it has that size: where the ring does, if it
+// does not fit before its end.
+func (w *StreamWriter) next(size uint64) uint64 {
+	if left := w.ring.until(w.tail); size > left {
+		return w.tail + left
+	}
+	return w.tail
 }
 
 // fits reports whether n bytes make a record.
@@ -158,8 +169,8 @@ func (w *StreamWriter) fits(n int) bool {
 	return uint(n) <= uint(w.most) && (w.m.fixed < 0 || w.m.fixed == n)
 }
 
-// look finds out whether there is room after all.
-func (w *StreamWriter) look(begin, size uint64, n int) error {
+// look finds out whether there is room after all, in this ring or in the other one.
+func (w *StreamWriter) look(size uint64, n int) error {
 	switch {
 	case w.shut():
 		return ErrClosed
@@ -172,18 +183,28 @@ func (w *StreamWriter) look(begin, size uint64, n int) error {
 		return io.ErrClosedPipe
 	}
 	head := w.m.head.Load() // observes Release
-	if w.tail-head > uint64(len(w.m.records)) {
+	if w.tail-head > w.m.most() {
 		return damagedStream(w.tail, head)
 	}
 	w.m.edges.read.acquire()
-	w.limit = head + uint64(len(w.m.records))
+	w.limit = w.free(head)
+	roomy := int64(w.limit-w.next(size)) >= int64(size)
 	switch {
-	case int64(w.limit-begin) >= int64(size):
+	case roomy && w.turn&turnToSmall != 0, w.turned(head, size), roomy:
 		return nil
 	case w.lost():
 		return ErrPeerDied
 	}
 	return ErrFull
+}
+
+// free is how far the ring is free if the reader is at head: none of what was written
+// before the last turn lies in it.
+func (w *StreamWriter) free(head uint64) uint64 {
+	if turn := w.turn &^ turnToSmall; int64(head-turn) < 0 {
+		head = turn
+	}
+	return head + w.ring.size()
 }
 
 // Stamp names the claimed record, for StreamPending.
@@ -201,9 +222,9 @@ func (w *StreamWriter) CommitTagged(n int, tag uint8) {
 	}
 	if w.m.fixed < 0 {
 		if w.begin != w.tail {
-			putHeader(w.m.records[w.tail&w.m.mask:], kindSkip, int(w.begin-w.tail-recordHeader))
+			putHeader(w.ring.records[w.tail&w.ring.mask:], kindSkip, int(w.begin-w.tail-recordHeader))
 		}
-		putHeader(w.m.records[w.begin&w.m.mask:], uint64(tag)<<tagShift, n)
+		putHeader(w.ring.records[w.begin&w.ring.mask:], uint64(tag)<<tagShift, n)
 	} else if n != w.m.fixed || tag != 0 {
 		panic("ipc: Commit of a record that is not like all others")
 	}

@@ -1,0 +1,109 @@
+package ipc
+
+// A streamRing is memory that records lie in, at their positions modulo its size.
+//
+// # Two rings
+//
+// A stream has a large ring for those who send much before anybody receives, and a
+// small one that stays in the caches next to both CPUs. Messages that are answered one
+// by one would go round the large one, too, and come to each of its lines long after
+// it was last used: with 64 KiB in each direction that took half as long again as with
+// 8 KiB, in a bare loop in C between two processes, and the small ring takes what a
+// single mailbox does.
+//
+// The writer chooses, and says so in turn: from that position on records lie in the
+// other ring. It turns
+//
+//   - to the large ring, when the small one has no room;
+//   - to the small ring, when it has to look how far the reader is, which in the large
+//     ring is once in a lap, and finds it at most one record behind.
+//
+// Neither before the reader has passed the last turn. So what was written before that
+// is read, and the whole ring that the writer turns to is free; and whoever knows the
+// last turn and a position from the reader's on, knows the ring. The writer stores turn
+// before a tail beyond it, so a reader that sees the records sees the turn. Killed
+// between the two it has turned; the next writer goes on from there.
+type streamRing struct {
+	records []byte
+	mask    uint64
+}
+
+func viewRing(records []byte) streamRing {
+	return streamRing{records, uint64(len(records)) - 1}
+}
+
+func (r streamRing) size() uint64 { return uint64(len(r.records)) }
+
+// until is how many bytes there are from a position to where the memory ends.
+func (r streamRing) until(position uint64) uint64 { return r.size() - position&r.mask }
+
+// smallRing is the size of the small ring beside a large one: an eighth of the 32 KiB
+// that the smallest first-level caches have, so that both directions and their users
+// find room. Where the large one is not much larger, there is none.
+func smallRing(large uint32) uint32 {
+	const size = 4 << 10
+	if large < 4*size {
+		return 0
+	}
+	return size
+}
+
+const turnToSmall = 1 // bit of turn; positions are multiples of recordAlign
+
+// firstTurn is to the small ring, if there is one.
+func (m *streamMemory) firstTurn(position uint64) uint64 {
+	if m.small.size() == 0 {
+		return position
+	}
+	return position | turnToSmall
+}
+
+// ringAfter is where the records from a turn on lie.
+func (m *streamMemory) ringAfter(turn uint64) streamRing {
+	if turn&turnToSmall != 0 {
+		return m.small
+	}
+	return m.large
+}
+
+// ringBefore is where those before it lie, if there are any left.
+func (m *streamMemory) ringBefore(turn uint64) streamRing {
+	return m.ringAfter(turn ^ turnToSmall)
+}
+
+// most is how many bytes may be unread.
+func (m *streamMemory) most() uint64 { return m.large.size() + m.small.size() }
+
+// follow gives the reader the ring of the records from head on, and how far towards
+// tail they lie in it. The turn was loaded after tail.
+func (m *streamMemory) follow(head, tail, turn uint64) (streamRing, uint64) {
+	at := turn &^ turnToSmall
+	if int64(at-head) <= 0 {
+		return m.ringAfter(turn), tail
+	}
+	return m.ringBefore(turn), head + min(tail-head, at-head)
+}
+
+// turned makes the writer go on in the other ring, if it may, given how far the reader
+// is and the size of the record to come. It sets the limit.
+func (w *StreamWriter) turned(head, size uint64) bool {
+	if !w.mayTurn(head, size) {
+		return false
+	}
+	w.turn = w.tail | w.turn&turnToSmall ^ turnToSmall
+	w.m.turn.Store(w.turn) // before a tail beyond it; observed by the reader's look
+	w.ring = w.m.ringAfter(w.turn)
+	w.limit = w.tail + w.ring.size()
+	return true
+}
+
+func (w *StreamWriter) mayTurn(head, size uint64) bool {
+	passed := int64(head-w.turn&^turnToSmall) >= 0
+	if w.m.small.size() == 0 || !passed {
+		return false
+	}
+	if w.turn&turnToSmall != 0 {
+		return true
+	}
+	return w.tail-head <= size && 2*size <= w.m.small.size()
+}

@@ -22,7 +22,7 @@ func init() {
 	models["lease/get"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredLeases(2, true)}
 	models["stream/headers"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(-1, 0, 3)}
 	models["stream/fixed"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(16, 0, 5)}
-	models["stream/headers/turns"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(-1, 64, 5)}
+	models["stream/headers/turns"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(-1, 64, 7)}
 	models["stream/fixed/turns"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(16, 64, 9)}
 }
 

@@ -48,6 +48,10 @@ var mutants = []testkit.Mutant{
 		Right: "if tail = r.m.tail.Load(); tail == r.head { // what it published before",
 		Wrong: "if ending != ErrEmpty {\n\t\t\treturn ending\n\t\t}\n\t\tif tail = r.m.tail.Load(); tail == r.head {",
 	}, {
+		Mistake: "change rings before the last change was seen", File: "spsc_turn.go", Model: "stream/headers/turns", Failure: "record",
+		Right: "passed := int64(head-w.turn&^turnToSmall) >= 0",
+		Wrong: "passed := true",
+	}, {
 		Mistake: "say that it is done before it is", File: "once.go", Model: "once", Failure: "done",
 		Right: "if err := f(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\to.lock.edge.release()\n\t\to.state.done.Store(1) // observed by Done",
 		Wrong: "o.state.done.Store(1)\n\t\tif err := f(); err != nil {\n\t\t\treturn err\n\t\t}",

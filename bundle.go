@@ -13,7 +13,11 @@ import (
 // The worker gathers it in the link's slate, which it alone writes:
 //
 //	0   first  number of the element that the first answer belongs to
-//	8   the answers, like the elements of a body
+//	4   count  of the answers, when they are sent
+//	8   the answers: like the elements of a body; or results without anything between
+//	    them, if any bytes of the result's size are one
+//
+// What is sent is a copy from count on.
 //
 // The pool reads the slate only when the worker is proven dead. Before it begins an
 // element, the worker has put down the answers of all before it:
@@ -24,11 +28,13 @@ import (
 //	after the commit of the reply     they are in the stream, and salvage has nothing to do
 type bundle struct {
 	slate []byte
-	count int // answers
-	used  int // bytes of the slate
+	bare  bool // the answers are results without anything between them
+	count int  // answers
+	used  int  // bytes of the slate
 }
 
 const (
+	slateCount  = 4
 	slateHeader = 8
 	slateSize   = slateHeader + inlineLimit
 )
@@ -42,8 +48,11 @@ func (b *bundle) begin(number uint32) {
 	}
 }
 
-// add puts an answer down, if there is room.
+// add puts an answer that is a value down, if there is room.
 func (b *bundle) add(answer []byte) bool {
+	if b.bare {
+		return b.addResult(answer[1:])
+	}
 	if b.used+elementHeader+len(answer) > len(b.slate) {
 		return false
 	}
@@ -54,20 +63,57 @@ func (b *bundle) add(answer []byte) bool {
 	return true
 }
 
+// addResult puts a bare result down, if there is room.
+func (b *bundle) addResult(result []byte) bool {
+	if b.used+len(result) > len(b.slate) {
+		return false
+	}
+	b.used += copy(b.slate[b.used:], result)
+	b.count++
+	return true
+}
+
 // flush sends the bundle, if there is one.
 func (s *server) flush() error {
 	b := &s.bundle
 	if b.count == 0 {
 		return nil
 	}
-	r := reply{number: s.work.number - uint32(b.count), how: howBundle, content: b.slate[slateHeader:b.used]}
+	binary.LittleEndian.PutUint32(b.slate[slateCount:], uint32(b.count))
+	r := reply{number: s.work.number - uint32(b.count), how: howBundle, content: b.slate[slateCount:b.used]}
 	b.count = 0
 	return s.put(r)
 }
 
-// settleBundle delivers the answers of a bundle, or the first count of them.
-func (w *worker) settleBundle(number uint32, answers []byte, count int) error {
-	for ; count > 0 && len(answers) > 0; count-- {
+// readBundle delivers the answers of a bundle that the worker has sent.
+func (w *worker) readBundle(r reply) error {
+	const header = slateHeader - slateCount
+	if len(r.content) < header {
+		return fmt.Errorf("mp: a bundle of %d bytes: %w", len(r.content), shm.ErrDamaged)
+	}
+	count := binary.LittleEndian.Uint32(r.content)
+	return w.settleBundle(r.number, uint64(count), r.content[header:])
+}
+
+// settleBundle delivers the first count answers of a bundle.
+func (w *worker) settleBundle(number uint32, count uint64, answers []byte) error {
+	if count == 0 || count > uint64(w.load) {
+		return fmt.Errorf("mp: a bundle of %d answers to %d elements: %w", count, w.load, shm.ErrDamaged)
+	}
+	t, err := w.answered(number, int(count))
+	switch {
+	case err != nil:
+		return err
+	case !t.together:
+		return fmt.Errorf("mp: a bundle that nobody asked for: %w", shm.ErrDamaged)
+	case t.result >= 0:
+		results, _, err := cutFixed(answers, count*uint64(t.result))
+		if err != nil {
+			return err
+		}
+		return w.settle(number, arrival{answer: results, run: int(count)})
+	}
+	for ; count > 0; count-- {
 		answer, rest, err := cutElement(answers)
 		if err == nil {
 			err = w.settle(number, arrival{answer: answer})
@@ -91,8 +137,8 @@ func (w *worker) salvage() error {
 	if done <= 0 {
 		return nil
 	}
-	if first := binary.LittleEndian.Uint32(w.slate); first != at || done > int32(w.load) {
+	if first := binary.LittleEndian.Uint32(w.slate); first != at {
 		return fmt.Errorf("mp: a slate of the elements from %d on instead of %d: %w", first, at, shm.ErrDamaged)
 	}
-	return w.settleBundle(at, w.slate[slateHeader:], int(done))
+	return w.settleBundle(at, uint64(done), w.slate[slateHeader:])
 }

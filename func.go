@@ -55,12 +55,12 @@ func Register[In, Out any](name string, f func(context.Context, In) (Out, error)
 	}
 	fn := &Func[In, Out]{name: name, in: in, out: out, f: f, typ: sync.OnceValue(typeOf[In, Out])}
 	register(&function{
-		name:    name,
-		typ:     fn.typ,
-		prepare: func(arg []byte) (func(context.Context) answer, error) { return prepare(fn, arg) },
-		serve: func(ctx context.Context, arg []byte, decoded func(), dst []byte) answer {
-			return serve(fn, ctx, arg, decoded, dst)
-		},
+		name:     name,
+		typ:      fn.typ,
+		argument: in.Stride(),
+		result:   out.Stride(),
+		prepare:  func(arg []byte) (func(context.Context) answer, error) { return prepare(fn, arg) },
+		serve:    func(s *server, n uint32) (answer, error) { return serve(fn, s, n) },
 	})
 	return fn
 }
@@ -82,11 +82,12 @@ func RegisterType[T any, P interface {
 
 // A function is a Func without its types.
 type function struct {
-	name    string
-	typ     func() uint32 // digest of the types of argument and result
-	where   string        // file and line of its registration
-	prepare func(arg []byte) (func(context.Context) answer, error)
-	serve   func(ctx context.Context, arg []byte, decoded func(), dst []byte) answer
+	name             string
+	typ              func() uint32 // digest of the types of argument and result
+	where            string        // file and line of its registration
+	argument, result int           // bytes of each, if any that many are one; else -1
+	prepare          func(arg []byte) (func(context.Context) answer, error)
+	serve            func(s *server, n uint32) (answer, error)
 }
 
 var registry struct {

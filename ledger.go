@@ -160,16 +160,21 @@ func (j *job) tell() {
 }
 
 // A sink takes what the elements of a job come to. take is called once for each
-// element unless the job is over, with the ledger's mutex held, so it must not block
-// or run the user's code.
+// element unless the job is over, or once for several that follow each other if their
+// task is together; with the ledger's mutex held, so it must not block or run the user's
+// code.
 type sink interface{ take(index int, a arrival) }
 
 // An arrival is what became of an element: an error, or an answer.
 type arrival struct {
 	answer []byte      // valid until take returns, or, with a parcel, until that is closed
+	run    int         // if not 0, answer is the results, and no more, of so many elements from that one on
 	parcel *shm.Object // the sink's, or nil
 	err    error
 }
+
+// elements is how many it is about.
+func (a *arrival) elements() int { return max(1, a.run) }
 
 func (a *arrival) close() {
 	if a.parcel != nil {
@@ -192,15 +197,16 @@ func (l *poolLedger) submit(t *task) error {
 	return nil
 }
 
-// deliver tells what an element came to. mu is held.
+// deliver tells what an element came to, or a run of them. mu is held.
 func (l *poolLedger) deliver(t *task, index int, a arrival) {
-	if l.inflight--; l.inflight == 0 {
+	n := a.elements()
+	if l.inflight -= n; l.inflight == 0 {
 		l.quiet.Broadcast()
 	}
 	if a.err != nil {
-		l.counts.Failed++
+		l.counts.Failed += n
 	} else {
-		l.counts.Done++
+		l.counts.Done += n
 	}
 	j := t.job
 	if j.over {

@@ -25,13 +25,24 @@ type model struct {
 	hired   int
 	job     job
 
-	together bool
-	tasks    int
-	begun    [modelElements]int // how often the function was called with it
-	came     [modelElements]int // how often its answer, or its error, did
-	failed   int
-	killed   int
+	kind   modelKind
+	tasks  int
+	begun  [modelElements]int // how often the function was called with it
+	came   [modelElements]int // how often its answer, or its error, did
+	failed int
+	killed int
 }
+
+// A modelKind is how answers travel: each by itself, or together, results only or with
+// their lengths.
+type modelKind int
+
+const (
+	oneByOne modelKind = iota
+	bareTogether
+	textsTogether
+	modelKinds
+)
 
 const (
 	modelTasks    = 2
@@ -62,12 +73,17 @@ var modelCalls = Register("test.modelCalls", func(_ context.Context, i int) (int
 	return i, nil
 })
 
-func newModel(links *[][]byte, together bool) *model {
+var modelTexts = Register("test.modelTexts", func(_ context.Context, s string) (string, error) {
+	modelled.begun[s[0]-'0']++
+	return s, nil
+})
+
+func newModel(links *[][]byte, kind modelKind) *model {
 	a, err := arena()
 	if err != nil {
 		panic(err)
 	}
-	m := &model{arena: a, l: newLedger(a), links: *links, together: together}
+	m := &model{arena: a, l: newLedger(a), links: *links, kind: kind}
 	m.locked(func() {
 		m.l.watchdog.Stop() // it would take steps of its own
 		m.l.armed = true
@@ -83,7 +99,9 @@ func newModel(links *[][]byte, together bool) *model {
 
 // take counts what came.
 func (m *model) take(index int, a arrival) {
-	m.came[index]++
+	for i := range a.elements() {
+		m.came[index+i]++
+	}
 	if a.err != nil {
 		m.failed++
 	}
@@ -156,18 +174,27 @@ func (m *model) submit() bool {
 	}
 	first := m.tasks * modelTaskSize
 	m.tasks++
-	load := loader[int, int]{f: modelCalls}
-	for i := range modelTaskSize {
-		if err := load.add(first + i); err != nil {
-			panic(err)
-		}
-	}
-	t := &task{job: &m.job, first: first, together: m.together}
-	if err := load.load(t); err != nil {
-		panic(err)
+	t := &task{job: &m.job, first: first, together: m.kind != oneByOne}
+	if m.kind == textsTogether {
+		loadModel(t, modelTexts, func(i int) string { return fmt.Sprint(i) })
+	} else {
+		loadModel(t, modelCalls, func(i int) int { return i })
 	}
 	m.locked(func() { _ = m.l.submit(t) })
 	return true
+}
+
+// loadModel puts the elements of a task into it.
+func loadModel[T any](t *task, f *Func[T, T], argument func(int) T) {
+	load := loader[T, T]{f: f}
+	for i := range modelTaskSize {
+		if err := load.add(argument(t.first + i)); err != nil {
+			panic(err)
+		}
+	}
+	if err := load.load(t); err != nil {
+		panic(err)
+	}
 }
 
 func (m *model) collect() (n int) {
@@ -180,7 +207,7 @@ func (m *model) work(w *modelWorker) bool {
 	var err error
 	switch {
 	case w.server.work.count > 0:
-		err = w.server.element()
+		err = w.server.proceed(1)
 	case w.server.requests.Ready():
 		err = w.server.next()
 	default:
@@ -198,16 +225,18 @@ func (m *model) dieAtOne(w *modelWorker) bool {
 	if s.work.count == 0 {
 		return false
 	}
-	s.bundle.begin(s.work.number)
-	if !s.claims.Claim(s.work.number) {
-		return false
-	}
-	arg, _, err := cutElement(s.work.body)
+	arg, claimed, err := s.claim()
 	if err != nil {
 		panic(err)
 	}
-	i, _ := modelCalls.in.Decode(arg)
-	m.begun[i]++
+	if !claimed {
+		return false
+	}
+	if i := arg[0]; m.kind == textsTogether {
+		m.begun[i-'0']++
+	} else {
+		m.begun[i]++
+	}
 	return m.die(w)
 }
 
@@ -312,13 +341,13 @@ func TestTheLedgerInEveryOrder(t *testing.T) {
 	steps := modelSteps()
 	var links [][]byte
 	begin, orders := time.Now(), 0
-	for _, together := range []bool{false, true} {
+	for kind := range modelKinds {
 		// An order that cannot go on at some step is cut there, with all that begin so.
 		path := make([]int, depth)
 		for more := true; more; {
 			orders++
-			at, err := playModel(newModel(&links, together), steps, path)
-			require.NoError(t, err, "together %v: %v", together, names(steps, path[:at]))
+			at, err := playModel(newModel(&links, kind), steps, path)
+			require.NoError(t, err, "kind %d: %v", kind, names(steps, path[:at]))
 			for i := at + 1; i < depth; i++ {
 				path[i] = len(steps) - 1 // the last one: the next differs at at
 			}
@@ -332,7 +361,7 @@ func TestTheLedgerInEveryOrder(t *testing.T) {
 // must end without anybody's doing.
 func TestASuspectIsAskedAgain(t *testing.T) {
 	var links [][]byte
-	m := newModel(&links, false)
+	m := newModel(&links, oneByOne)
 	m.submit()
 	busy, suspect := m.workers[0], m.workers[1]
 	if busy.load == 0 {

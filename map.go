@@ -189,8 +189,10 @@ func (m *mapAll[In, Out]) first(err error) error {
 
 // take is told what one input came to.
 func (m *mapAll[In, Out]) take(index int, a arrival) {
-	m.back++
-	if a.err == nil && a.parcel == nil && m.f.out.Simple() {
+	m.back += a.elements()
+	if a.run > 0 {
+		a.err = m.f.out.DecodeAll(a.answer, m.out[index:][:a.run])
+	} else if a.err == nil && a.parcel == nil && m.f.out.Simple() {
 		m.out[index], a.err = readAnswer(m.f.out, m.f.name, a.answer)
 	} else if a.err == nil {
 		m.early = append(m.early, mapped[Out]{index: index, arrival: a.keep()})
@@ -257,6 +259,7 @@ func (m *mapAll[In, Out]) each() time.Duration {
 const (
 	chunkTime = 50 * time.Microsecond // that a task of several inputs may take
 	maxChunk  = 1024
+	enough    = inlineLimit / 2 // bytes of arguments in a task
 
 	bundleTime = 5 * time.Millisecond // that answers may be kept back: Stats do not know of them
 )
@@ -277,17 +280,29 @@ func (m *mapAll[In, Out]) feed() error {
 		defer m.pool.attend()
 	}
 	for ; n > 0 && m.taken < len(m.in); n-- {
-		for m.loader.count < chunk && m.taken+m.loader.count < len(m.in) && len(m.loader.body) < inlineLimit/2 {
-			i := m.taken + m.loader.count
-			if err := m.loader.add(m.in[i]); err != nil {
-				return fmt.Errorf("input %d: %w", i, err)
-			}
+		if err := m.fill(m.in[m.taken:min(len(m.in), m.taken+chunk)]); err != nil {
+			return err
 		}
 		if err := m.load(); err != nil {
 			return err
 		}
 	}
 	runtime.KeepAlive(m.in)
+	return nil
+}
+
+// fill puts the next task's inputs into the loader, or as many as make it long enough.
+func (m *mapAll[In, Out]) fill(in []In) error {
+	if m.loader.flat() {
+		most := enough / max(1, m.f.in.Stride())
+		m.loader.addAll(in[:min(len(in), max(1, most))])
+		return nil
+	}
+	for i := 0; i < len(in) && len(m.loader.body) < enough; i++ {
+		if err := m.loader.add(in[i]); err != nil {
+			return fmt.Errorf("input %d: %w", m.taken+i, err)
+		}
+	}
 	return nil
 }
 

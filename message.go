@@ -18,8 +18,9 @@ import (
 //	18   how     inline or parcel, and flags
 //	20   the name, then the body or the Ref of the parcel that the body lies in
 //
-// In a body each element is its length, 4 bytes, and its argument. A parcel is for
-// bodies that are long or speak of shared objects; the pool holds it until the task
+// In a body each element is its length, 4 bytes, and its argument; or only that, if any
+// bytes of the argument's size are one: the type of the function says which. A parcel is
+// for bodies that are long or speak of shared objects; the pool holds it until the task
 // is done.
 type request struct {
 	number, skip, count uint32
@@ -42,7 +43,7 @@ const (
 const (
 	howInline = 1 + iota
 	howParcel
-	howBundle // of a reply: answers to several elements, each after its length
+	howBundle // of a reply: answers to several elements, see bundle
 )
 
 // Flags of a reply's how.
@@ -82,6 +83,9 @@ func parseRequest(b []byte) (r request, err error) {
 	if b = b[requestHeader:]; name > len(b) {
 		return r, fmt.Errorf("mp: a request without its function's name: %w", shm.ErrDamaged)
 	}
+	if n := uint64(r.skip) + uint64(r.count); n > maxAtOnce {
+		return r, fmt.Errorf("mp: a request of %d elements: %w", n, shm.ErrDamaged)
+	}
 	r.name, r.body = b[:name:name], b[name:]
 	return r, nil
 }
@@ -106,13 +110,20 @@ func endElement(body []byte, at int) bool {
 // cutElement cuts the first element off a body.
 func cutElement(body []byte) (element, rest []byte, err error) {
 	if len(body) >= elementHeader {
-		n := uint64(binary.LittleEndian.Uint32(body))
-		if body = body[elementHeader:]; n <= uint64(len(body)) {
-			return body[:n:n], body[n:], nil
-		}
+		return cutFixed(body[elementHeader:], uint64(binary.LittleEndian.Uint32(body)))
 	}
-	return nil, nil, fmt.Errorf("mp: a task ends within an element: %w", shm.ErrDamaged)
+	return nil, nil, errCutOff
 }
+
+// cutFixed cuts n bytes off a body.
+func cutFixed(body []byte, n uint64) (element, rest []byte, err error) {
+	if n > uint64(len(body)) {
+		return nil, nil, errCutOff
+	}
+	return body[:n:n], body[n:], nil
+}
+
+var errCutOff = fmt.Errorf("mp: a task ends within an element: %w", shm.ErrDamaged)
 
 // A reply is what a worker writes back for one element, or for some that follow each
 // other, in the order in which it does them:

@@ -81,11 +81,10 @@ func (s *server) loop(ended chan<- error) {
 	err := s.begin()
 	for err == nil {
 		if s.work.count == 0 {
-			if err = s.next(); err != nil {
-				break
-			}
+			err = s.next()
+		} else {
+			err = s.proceed(s.work.count)
 		}
-		err = s.element()
 	}
 	ended <- err
 }
@@ -112,7 +111,11 @@ func (s *server) begin() error {
 			if err != nil {
 				return errorAnswer(err)
 			}
-			return f.serve(s.ctx, s.init.Arg, nil, nil)
+			call, err := f.prepare(s.init.Arg)
+			if err != nil {
+				return errorAnswer(err)
+			}
+			return call(s.ctx)
 		})
 	}
 	failed := ans.bytes[0] != answerValue
@@ -139,20 +142,54 @@ func (s *server) next() error {
 	if s.work, err = parseRequest(b); err != nil {
 		return err
 	}
-	s.together = s.work.how&howTogether != 0
+	s.together = s.work.how&howTogether != 0 && s.growth == 0
 	if s.work.how&^howTogether == howParcel {
 		s.parcel, s.work.body, err = openParcel(s.arena, s.work.body)
 		if errors.Is(err, ErrClosed) {
 			err, s.work.count = nil, 0 // it was taken back, and is not there any more
 		}
 	}
-	for ; err == nil && s.work.skip > 0 && s.work.count > 0; s.work.skip-- {
-		_, s.work.body, err = cutElement(s.work.body)
+	if s.find(); err == nil && s.fault == nil {
+		s.bundle.bare = s.f.result >= 0
+		err = s.skip()
 	}
 	if s.work.count == 0 {
 		s.done()
 	}
 	return err
+}
+
+// find finds the function of the task.
+func (s *server) find() {
+	if s.f != nil && s.f.typ() == s.work.typ && s.name == string(s.work.name) {
+		return
+	}
+	s.name = string(s.work.name)
+	s.f, s.fault = lookup(s.name, s.work.typ)
+}
+
+// skip drops the elements of the body that are not to be done.
+func (s *server) skip() (err error) {
+	if n := s.f.argument; n >= 0 {
+		_, s.work.body, err = cutFixed(s.work.body, uint64(s.work.skip)*uint64(n))
+		return err
+	}
+	for ; err == nil && s.work.skip > 0; s.work.skip-- {
+		_, s.work.body, err = cutElement(s.work.body)
+	}
+	return err
+}
+
+// cut takes the next argument off the body. It is none if nobody could read it.
+func (s *server) cut() (arg []byte, err error) {
+	switch {
+	case s.fault != nil:
+	case s.f.argument >= 0:
+		arg, s.work.body, err = cutFixed(s.work.body, uint64(s.f.argument))
+	default:
+		arg, s.work.body, err = cutElement(s.work.body)
+	}
+	return arg, err
 }
 
 // done gives the request back.
@@ -169,42 +206,56 @@ func (s *server) closeParcel() {
 	}
 }
 
-// element does one element of the task, unless the pool has taken it back.
-func (s *server) element() error {
-	if s.work.count == 0 {
-		return nil
+// proceed does up to n elements of the task, which has as many: until the pool has taken the next one back,
+// or one's answer has to be sent by itself.
+func (s *server) proceed(n uint32) error {
+	ans, err := s.answer(n)
+	if err == nil && ans.bytes != nil {
+		err = s.reply(ans)
 	}
-	s.bundle.begin(s.work.number)
-	if !s.claims.Claim(s.work.number) { // observes the pool's TakeBack
-		s.done() // and all that come after it
-		return s.flush()
+	if err == nil && s.work.count == 0 {
+		s.done()
+		err = s.flush()
 	}
-	arg, rest, err := cutElement(s.work.body)
-	if err != nil {
-		return err
-	}
-	s.work.body = rest
-	return s.reply(s.call(arg))
+	return err
 }
 
-// call calls the function. What it speaks of has handles of its own when the argument
-// is decoded.
-func (s *server) call(arg []byte) (ans answer) {
-	ctx := s.newContext()
-	returned := false
-	s.calling = true
-	defer func() {
-		ctx.end()
-		if returned {
-			s.calling = false
-		} else if v := recover(); v != nil {
-			s.calling = false
-			ans = panicAnswer(v, debug.Stack())
-		}
-	}()
-	ans = s.run(ctx, arg)
-	returned = true
-	return ans
+// answer does up to n elements of the task, and keeps their answers, until there is one
+// that cannot be kept.
+func (s *server) answer(n uint32) (answer, error) {
+	if s.fault == nil {
+		return s.f.serve(s, n)
+	}
+	_, claimed, err := s.claim()
+	if err != nil || !claimed {
+		return answer{}, err
+	}
+	return errorAnswer(s.fault), nil
+}
+
+// claim claims the next element and returns its argument, unless the pool has taken it
+// back, and with it all that come after it.
+func (s *server) claim() (arg []byte, claimed bool, err error) {
+	s.bundle.begin(s.work.number)
+	if !s.claims.Claim(s.work.number) { // observes the pool's TakeBack
+		s.work.count = 0
+		return nil, false, nil
+	}
+	arg, err = s.cut()
+	return arg, true, err
+}
+
+// decoded is told that the argument is. What it speaks of has handles of its own then.
+func (s *server) decoded() {
+	if s.parcel != nil && s.work.count == 1 {
+		s.closeParcel()
+	}
+}
+
+// answered goes on to the next element.
+func (s *server) answered() {
+	s.work.number++
+	s.work.count--
 }
 
 // contextsAtOnce is how many contexts are made at a time: each is small.
@@ -220,26 +271,6 @@ func (s *server) newContext() *taskContext {
 	return ctx
 }
 
-func (s *server) run(ctx context.Context, arg []byte) answer {
-	if s.find(); s.fault != nil {
-		return errorAnswer(s.fault)
-	}
-	var decoded func()
-	if s.work.count == 1 && s.parcel != nil {
-		decoded = s.closeParcel
-	}
-	return s.f.serve(ctx, arg, decoded, s.scratch[:0])
-}
-
-// find finds the function of the task.
-func (s *server) find() {
-	if s.f != nil && s.f.typ() == s.work.typ && s.name == string(s.work.name) {
-		return
-	}
-	s.name = string(s.work.name)
-	s.f, s.fault = lookup(s.name, s.work.typ)
-}
-
 // scratchLimit is how much memory is kept from one answer for the next.
 const scratchLimit = 64 << 10
 
@@ -249,26 +280,27 @@ func (s *server) reply(ans answer) error {
 	if s.growth > 0 && s.size.grown(s.growth) {
 		flags = howTired
 	}
-	err := error(nil)
-	if kept := s.together && s.keep(ans, flags); !kept {
-		err = s.sendNow(ans, flags)
-	}
-	if s.scratch = ans.bytes[:0]; cap(s.scratch) > scratchLimit {
-		s.scratch = nil
-	}
-	s.work.number++
-	if s.work.count--; s.work.count == 0 {
-		s.done()
-		if err == nil {
-			err = s.flush()
-		}
-	}
+	err := s.sendNow(ans, flags)
+	s.reuse(ans)
+	s.answered()
 	return err
 }
 
-// keep keeps an answer for a bundle, unless it is news.
-func (s *server) keep(ans answer, flags byte) bool {
-	return ans.bytes[0] == answerValue && len(ans.handles) == 0 && flags == 0 && s.bundle.add(ans.bytes)
+// reuse keeps the memory of an answer for the next.
+func (s *server) reuse(ans answer) {
+	if s.scratch = ans.bytes[:0]; cap(s.scratch) > scratchLimit {
+		s.scratch = nil
+	}
+}
+
+// keep keeps an answer for a bundle, if it can be, and goes on to the next.
+func (s *server) keep(ans answer) bool {
+	if !s.together || ans.bytes[0] != answerValue || len(ans.handles) > 0 || !s.bundle.add(ans.bytes) {
+		return false
+	}
+	s.reuse(ans)
+	s.answered()
+	return true
 }
 
 // sendNow sends an answer, after all that were kept.
@@ -309,17 +341,59 @@ func (s *server) put(r reply) error {
 	return nil
 }
 
-// serve is a call in a worker: it decodes the argument, says so to decoded unless
-// that is nil, calls the function, and appends the answer to dst.
-func serve[In, Out any](f *Func[In, Out], ctx context.Context, arg []byte, decoded func(), dst []byte) answer {
+// serve does up to n elements of a worker's task, one after the other: claims it, decodes
+// the argument, calls the function, and keeps the answer. It returns the first one that
+// cannot be kept. What costs as much as a short function does is done once for all: a
+// panic ends the loop.
+func serve[In, Out any](f *Func[In, Out], s *server, n uint32) (ans answer, err error) {
+	ctx := new(taskContext) // of the element, once there is one
+	returned := false
+	s.calling = true
+	defer func() {
+		if returned {
+			s.calling = false
+			return
+		}
+		ctx.end()
+		if v := recover(); v != nil {
+			s.calling = false
+			ans = panicAnswer(v, debug.Stack())
+		}
+	}()
+	for ; n > 0; n-- {
+		arg, claimed, broken := s.claim()
+		if !claimed || broken != nil {
+			returned = true
+			return answer{}, broken
+		}
+		ctx = s.newContext()
+		out, failed := f.call(ctx, s, arg)
+		ctx.end()
+		if failed == nil && s.together && s.bundle.bare && s.bundle.addResult(shm.Raw([]Out{out})) {
+			s.answered() // as keep would do it, without making an answer first
+			continue
+		}
+		if ans = f.answer(s.scratch[:0], out, failed); !s.keep(ans) {
+			returned = true
+			return ans, nil
+		}
+	}
+	returned = true
+	return answer{}, nil
+}
+
+// call decodes the argument and calls the function.
+func (f *Func[In, Out]) call(ctx context.Context, s *server, arg []byte) (out Out, err error) {
 	in, err := f.in.Decode(arg)
-	if decoded != nil {
-		decoded()
-	}
+	s.decoded()
 	if err != nil {
-		return errorAnswer(fmt.Errorf("the argument cannot be read: %w", err))
+		return out, fmt.Errorf("the argument cannot be read: %w", err)
 	}
-	out, err := f.f(ctx, in)
+	return f.f(ctx, in)
+}
+
+// answer encodes what a call came to, in memory that it may use.
+func (f *Func[In, Out]) answer(dst []byte, out Out, err error) answer {
 	if err != nil {
 		return errorAnswer(err)
 	}

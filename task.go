@@ -24,6 +24,7 @@ type task struct {
 
 	name   string // of the function
 	typ    uint32
+	result int         // of which each result has so many bytes, see function; or -1
 	body   []byte      // if it is inline, see request
 	parcel *shm.Object // else; held until the task is done
 	ref    [shm.RefSize]byte
@@ -118,8 +119,21 @@ type loader[In, Out any] struct {
 // errLongArgument is about what no body can hold.
 var errLongArgument = fmt.Errorf("an argument of 4 GiB or more: %w", ErrTooLarge)
 
+// flat reports whether several inputs can be added at once.
+func (l *loader[In, Out]) flat() bool { return l.f.in.Stride() >= 0 }
+
+// addAll encodes more inputs, if the loader is flat.
+func (l *loader[In, Out]) addAll(in []In) {
+	l.body = l.f.in.AppendAll(l.body, in)
+	l.count += len(in)
+}
+
 // add encodes one more input. After an error the loader is as before.
 func (l *loader[In, Out]) add(in In) error {
+	if l.flat() {
+		l.addAll([]In{in})
+		return nil
+	}
 	body, at := appendElement(l.body)
 	body, err := l.f.in.Append(body, in)
 	if err == nil && !endElement(body, at) {
@@ -140,7 +154,7 @@ func (l *loader[In, Out]) add(in In) error {
 // load fills t with what was added, and empties the loader. Nothing of it is lost if
 // the inputs are freed now, even by a worker that has not opened it.
 func (l *loader[In, Out]) load(t *task) error {
-	t.name, t.typ, t.count = l.f.name, l.f.typ(), l.count
+	t.name, t.typ, t.count, t.result = l.f.name, l.f.typ(), l.count, l.f.out.Stride()
 	if len(t.name) > inlineLimit {
 		return fmt.Errorf("mp: call: the function's name has %d bytes; give it a shorter one: %w", len(t.name), ErrTooLarge)
 	}

@@ -166,7 +166,7 @@ func (w *worker) read(b []byte) error {
 		return err
 	}
 	if r.how == howBundle {
-		return w.settleBundle(r.number, r.content, w.load)
+		return w.readBundle(r)
 	}
 	a := arrival{answer: r.content}
 	if r.how&^(howReady|howTired) == howParcel {
@@ -187,18 +187,15 @@ func (w *worker) read(b []byte) error {
 	return nil
 }
 
-// settle delivers what the element of that number came to.
+// settle delivers what the element of that number came to, or a run of them.
 func (w *worker) settle(number uint32, a arrival) error {
-	if w.fifo.length() == 0 {
-		return fmt.Errorf("mp: an answer that nobody asked for: %w", shm.ErrDamaged)
-	}
-	t := w.fifo.first()
-	if number != t.at() {
-		return fmt.Errorf("mp: the answer %d instead of %d: %w", number, t.at(), shm.ErrDamaged)
+	t, err := w.answered(number, a.elements())
+	if err != nil {
+		return err
 	}
 	index := t.first + t.done
-	t.done++
-	w.load--
+	t.done += a.elements()
+	w.load -= a.elements()
 	w.useful = true
 	if t.done == t.count {
 		w.fifo.pop()
@@ -206,6 +203,21 @@ func (w *worker) settle(number uint32, a arrival) error {
 	}
 	w.ledger.deliver(t, index, a)
 	return nil
+}
+
+// answered is the task that so many elements are of, which must be the next.
+func (w *worker) answered(number uint32, count int) (*task, error) {
+	if w.fifo.length() == 0 {
+		return nil, fmt.Errorf("mp: an answer that nobody asked for: %w", shm.ErrDamaged)
+	}
+	t := w.fifo.first()
+	if number != t.at() {
+		return nil, fmt.Errorf("mp: the answer %d instead of %d: %w", number, t.at(), shm.ErrDamaged)
+	}
+	if count > t.count-t.done {
+		return nil, fmt.Errorf("mp: %d answers instead of %d: %w", count, t.count-t.done, shm.ErrDamaged)
+	}
+	return t, nil
 }
 
 // welcome is told that the worker is ready, or why it is not.

@@ -88,6 +88,31 @@ func (c *Codec[T]) Fixed() int {
 // that length are a T.
 func (c *Codec[T]) AnyBytes() bool { return c.form == formPlain && c.bools == nil }
 
+// Stride is how far apart the encodings of values are that AppendAll appends: the size
+// of a T if AnyBytes is true, else -1.
+func (c *Codec[T]) Stride() int {
+	if !c.AnyBytes() {
+		return -1
+	}
+	return c.size
+}
+
+// AppendAll appends what Append does for one after the other of vs, all at once. Only
+// if Stride is not negative.
+func (c *Codec[T]) AppendAll(dst []byte, vs []T) []byte {
+	return append(dst, shm.Raw(vs)...)
+}
+
+// DecodeAll fills vs with as many values, of Stride bytes each, that src consists of.
+// Only if Stride is not negative.
+func (c *Codec[T]) DecodeAll(src []byte, vs []T) error {
+	if len(src) != len(vs)*c.size {
+		return malformed(c.typ, "%d bytes instead of %d of them in %d each", len(src), len(vs), c.size)
+	}
+	copy(shm.Raw(vs), src)
+	return nil
+}
+
 // Length is how many bytes Append appends for *v, or -1 if only that can tell.
 func (c *Codec[T]) Length(v *T) int {
 	switch c.form {

@@ -2,7 +2,6 @@ package mp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 
@@ -57,11 +56,17 @@ func (conds) open(o *shm.Object) (*condView, error) {
 	return &condView{ipc.NewCond(o.Arena(), shm.At[ipc.CondState](b, 0), m.view), m}, nil
 }
 
-// NewCond makes a Cond of a lock, which lives as long as the Cond. It takes about
-// 4 KiB of shared memory: a word for each process there can be.
+// NewCond makes a Cond of a lock, which lives as long as the Cond; of nil with a lock
+// of its own, which Mutex returns. It takes about 4 KiB of shared memory: a word for
+// each process there can be.
 func NewCond(m *Mutex) (*Cond, error) {
 	if m == nil {
-		return nil, errors.New("mp: NewCond without a Mutex")
+		own, err := NewMutex()
+		if err != nil {
+			return nil, err
+		}
+		defer own.Free() // the Cond keeps it
+		m = own
 	}
 	r, err := m.WireRef()
 	if err != nil {

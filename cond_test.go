@@ -9,11 +9,24 @@ import (
 
 // Two goroutines take turns by a Cond.
 func TestCondTakesTurnsWithinAProcess(t *testing.T) {
-	ctx := t.Context()
 	m, err := NewMutex()
 	require.NoError(t, err)
 	c, err := NewCond(m)
 	require.NoError(t, err)
+	takeTurns(t, m, c)
+}
+
+func TestACondOfNoLockHasOneOfItsOwn(t *testing.T) {
+	endEmpty(t)
+	c, err := NewCond(nil)
+	require.NoError(t, err)
+	takeTurns(t, c.Mutex(), c)
+	require.NoError(t, c.Free())
+}
+
+func takeTurns(t *testing.T, m *Mutex, c *Cond) {
+	t.Helper()
+	ctx := t.Context()
 	n := 0
 	var all sync.WaitGroup
 	for mine := range 2 {

@@ -217,3 +217,32 @@ func TestWhoBuriesTheDeadMayDieToo(t *testing.T) {
 
 // killProcessIfAny kills a process that may be gone already, by its parent's end.
 func killProcessIfAny(pid int) { _ = syscall.Kill(pid, syscall.SIGKILL) }
+
+func TestWithRepairRepairsOnceAndGoesOn(t *testing.T) {
+	s := newStage(t)
+	ctx := within(t)
+	owner := s.hire(t)
+	owner.performs([]string{"lock"}, false)
+	owner.die()
+
+	failed := fmt.Errorf("not yet: %w", ErrOwnerDied) // of another lock
+	never := func() error { t.Error("it must not get so far"); return nil }
+	require.ErrorContains(t, s.Mutex.WithRepair(ctx, func() error { return failed }, never), "not yet")
+	require.ErrorIs(t, s.Mutex.With(ctx, never), ErrOwnerDied, "it stays so")
+
+	repairs, done := 0, 0 // the lock guards them
+	repair := func() error { repairs++; require.True(t, s.Mutex.Locked()); return nil }
+	work := func() error { done++; return nil }
+	var all []<-chan error
+	for range 4 {
+		all = append(all, begin(func() error { return s.Mutex.WithRepair(ctx, repair, work) }))
+	}
+	for _, ended := range all {
+		require.NoError(t, <-ended)
+	}
+	require.NoError(t, s.Mutex.WithRepair(ctx, repair, work))
+	require.Equal(t, []int{1, 5}, []int{repairs, done})
+	require.ErrorIs(t, s.Mutex.WithRepair(ctx, repair, func() error { return failed }), ErrOwnerDied)
+	require.Equal(t, 1, repairs, "what the work returns says nothing of this lock")
+	require.False(t, s.Mutex.Locked())
+}

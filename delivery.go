@@ -3,6 +3,7 @@ package mp
 import (
 	"context"
 	"errors"
+	"iter"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -50,6 +51,14 @@ func (q *Queue[T]) Receive(ctx context.Context) (*Delivery[T], error) {
 // TryReceive is Receive, but returns ErrEmpty where Receive would wait.
 func (q *Queue[T]) TryReceive() (*Delivery[T], error) {
 	return q.receive(func() (ipc.Lease, error) { return q.view.TryReceive() })
+}
+
+// Deliveries yields messages on lease, as Receive does, until the queue is closed and
+// all of it is dealt with, or ctx ends. A message that cannot be decoded is yielded as
+// its error. The loop's body has to Ack or Nack each; one that it leaves alone stays on
+// lease.
+func (q *Queue[T]) Deliveries(ctx context.Context) iter.Seq2[*Delivery[T], error] {
+	return until(ctx, q.Receive)
 }
 
 func (q *Queue[T]) receive(receive func() (ipc.Lease, error)) (*Delivery[T], error) {

@@ -65,6 +65,22 @@ func Register[In, Out any](name string, f func(context.Context, In) (Out, error)
 	return fn
 }
 
+// RegisterTask is Register for functions without a result:
+//
+//	var resize = mp.RegisterTask("resize", func(ctx context.Context, file string) error {
+//		return shrink(ctx, file)
+//	})
+//
+// What Run, Call and the others return as the result means nothing: only the error does.
+func RegisterTask[In any](name string, f func(context.Context, In) error) *Func[In, struct{}] {
+	if f == nil {
+		panic(fmt.Sprintf("mp: RegisterTask(%q) of a nil function", name))
+	}
+	return Register(name, func(ctx context.Context, in In) (struct{}, error) {
+		return struct{}{}, f(ctx, in)
+	})
+}
+
 // A Runner is a type whose values are programs, as a subclass of Python's Process
 // with its own run method is.
 type Runner interface{ Run(context.Context) error }

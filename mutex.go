@@ -121,6 +121,19 @@ func (m *Mutex) With(ctx context.Context, f func() error) error {
 	return err
 }
 
+// WithRepair is With for data that can be repaired: if a process died while it held the
+// lock, repair puts right what that left, as Recover does, before f is called. Of several
+// processes that find it so, one repairs. If repair fails, that is the error, f is not
+// called, and the lock stays ErrOwnerDied for everybody.
+func (m *Mutex) WithRepair(ctx context.Context, repair, f func() error) error {
+	if !m.usable() {
+		return m.unusable()
+	}
+	err := m.view.WithRepair(ctx, repair, f)
+	runtime.KeepAlive(m)
+	return err
+}
+
 // Recover repairs what a dead owner left: it takes the lock, calls repair, and
 // unlocks. If repair fails, the lock stays as it was, ErrOwnerDied for everybody.
 // On a lock that needs no repair it is ErrHealthy. Of several processes that

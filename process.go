@@ -166,6 +166,20 @@ func (p *Process) Wait(ctx context.Context) error {
 	}
 }
 
+// WaitAll waits until all of the processes are gone or ctx ends. It returns nil if
+// all of their functions returned nil; else what Wait returned for each, joined.
+// Python: join, of one after the other.
+func WaitAll(ctx context.Context, processes ...*Process) error {
+	var failed []error
+	for _, p := range processes {
+		failed = append(failed, p.Wait(ctx))
+		if p.Alive() {
+			break // ctx has ended
+		}
+	}
+	return errors.Join(failed...)
+}
+
 // outcome is what Wait returns after the end.
 func (p *Process) outcome() error {
 	if p.released.Load() {

@@ -332,9 +332,14 @@ func (q *Queue[T]) get(take func() (ipc.Taken, error)) (v T, err error) {
 // All yields messages until the queue is closed and empty, or ctx ends. A message
 // that cannot be decoded is yielded as its error.
 func (q *Queue[T]) All(ctx context.Context) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
+	return until(ctx, q.Get)
+}
+
+// until yields what next returns, until it says that the queue is closed, or ctx ends.
+func until[V any](ctx context.Context, next func(context.Context) (V, error)) iter.Seq2[V, error] {
+	return func(yield func(V, error) bool) {
 		for {
-			v, err := q.Get(ctx)
+			v, err := next(ctx)
 			if errors.Is(err, ErrClosed) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 				return
 			}

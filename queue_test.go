@@ -512,3 +512,34 @@ func TestAQueueTakesTheMemoryOfItsCells(t *testing.T) {
 		require.NoError(t, q.Put(t.Context(), [48]byte{1}))
 	}
 }
+
+func TestDeliveriesEndWhenAllIsDealtWith(t *testing.T) {
+	q := newQueue[int](t, 4)
+	for n := range 3 {
+		require.NoError(t, q.Put(t.Context(), n))
+	}
+	require.NoError(t, q.Close())
+	var got []int
+	for d, err := range q.Deliveries(t.Context()) {
+		require.NoError(t, err)
+		got = append(got, d.Value)
+		if d.Value == 1 && d.Attempt == 1 {
+			require.NoError(t, d.Nack(0)) // and it comes again, though the queue is closed
+			continue
+		}
+		require.NoError(t, d.Ack())
+	}
+	require.Equal(t, []int{0, 1, 1, 2}, got)
+}
+
+func TestDeliveriesEndWithTheirContext(t *testing.T) {
+	q := newQueue[int](t, 4)
+	ctx, cancel := context.WithCancel(t.Context())
+	require.NoError(t, q.Put(ctx, 1))
+	for d, err := range q.Deliveries(ctx) {
+		require.NoError(t, err)
+		require.NoError(t, d.Ack())
+		cancel()
+	}
+	require.NoError(t, q.Join(t.Context()))
+}

@@ -171,6 +171,53 @@ func TestTheContextEndsAndThenTheProcess(t *testing.T) {
 	require.Equal(t, syscall.SIGKILL, exit.Signal)
 }
 
+var ends = RegisterTask("test.ends", func(_ context.Context, code int) error {
+	if code == 1 {
+		return fs.ErrNotExist
+	}
+	os.Exit(code)
+	return nil
+})
+
+func TestWaitAllTellsOfEachThatFailed(t *testing.T) {
+	start := func(ctx context.Context, codes ...int) (all []*Process) {
+		for _, code := range codes {
+			p, err := ends.Start(ctx, code)
+			require.NoError(t, err)
+			all = append(all, p)
+		}
+		return all
+	}
+	require.NoError(t, WaitAll(t.Context()))
+	all := start(t.Context(), 1, 3, 1)
+	err := WaitAll(t.Context(), all...)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	var exit *ExitError
+	require.ErrorAs(t, err, &exit)
+	require.Equal(t, 3, exit.Code)
+	for _, p := range all {
+		require.False(t, p.Alive())
+		require.ErrorIs(t, err, p.Wait(t.Context()))
+	}
+
+	stays, err := waits.Start(t.Context(), false)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, WaitAll(ctx, stays, all[0]), context.Canceled)
+	require.True(t, stays.Alive())
+	require.NoError(t, stays.Kill())
+	require.Error(t, WaitAll(t.Context(), stays))
+}
+
+func TestATaskHasNoResult(t *testing.T) {
+	_, err := ends.Run(t.Context(), 1)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.PanicsWithValue(t, `mp: RegisterTask("test.nothing") of a nil function`, func() {
+		RegisterTask[int]("test.nothing", nil)
+	})
+}
+
 func TestChildrenHaveChildren(t *testing.T) {
 	pids, err := parents.Run(t.Context(), 3)
 	require.NoError(t, err)

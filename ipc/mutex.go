@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -127,10 +128,31 @@ func (m *Mutex) unlockSlow() error {
 
 // With runs f with the lock held and returns f's error, or Lock's, or Unlock's.
 // The lock is released also if f panics. It is Python's "with lock:".
-func (m *Mutex) With(ctx context.Context, f func() error) (err error) {
+func (m *Mutex) With(ctx context.Context, f func() error) error {
 	if err := m.Lock(ctx); err != nil {
 		return err
 	}
+	return m.holding(f)
+}
+
+// WithRepair is With, but if an owner died, it first has repair put right what that left,
+// as Recover does, unless another process is faster.
+func (m *Mutex) WithRepair(ctx context.Context, repair, f func() error) error {
+	err := m.Lock(ctx)
+	for errors.Is(err, ErrOwnerDied) {
+		if err := m.Recover(ctx, repair); err != nil && err != ErrHealthy {
+			return err
+		}
+		err = m.Lock(ctx) // another may have got it in between, and died
+	}
+	if err != nil {
+		return err
+	}
+	return m.holding(f)
+}
+
+// holding calls f, and unlocks whatever happens.
+func (m *Mutex) holding(f func() error) (err error) {
 	defer func() {
 		if e := m.Unlock(); err == nil {
 			err = e
@@ -145,15 +167,8 @@ func (m *Mutex) With(ctx context.Context, f func() error) (err error) {
 // needs to be repaired.
 //
 // If the owner did not die, or another Recover was faster, it returns ErrHealthy
-// at once: then Lock waits for the other's repair like for any owner. The usual
-// loop:
-//
-//	err := m.Lock(ctx)
-//	for errors.Is(err, ipc.ErrOwnerDied) {
-//		if err = m.Recover(ctx, repair); err == nil || errors.Is(err, ipc.ErrHealthy) {
-//			err = m.Lock(ctx)
-//		}
-//	}
+// at once: then Lock waits for the other's repair like for any owner. WithRepair is
+// the usual loop.
 func (m *Mutex) Recover(ctx context.Context, repair func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"runtime"
@@ -28,16 +29,24 @@ import (
 // instruction, after it, after the second, until it is over. What the survivors find
 // must be sound each time.
 //
-//	go test -run TestAKillBetweenTwoInstructions -step.every=1 .
+// A feat is first stepped through once, to see after which instructions the shared
+// memory has changed and which are system calls. To be killed after any other
+// instruction is the same for the survivors as to be killed after the last of those
+// before it. So the process is killed after each of those; and after some others, at
+// random, to see whether that is true.
 //
-// kills after every instruction, which takes minutes. Without -step.every, a feat is
-// first stepped through once, to see after which instructions the shared memory has
-// changed and which are system calls. To be killed after any other instruction is the
-// same for the survivors as to be killed after the last of those before it. So the
-// process is killed after each of those only, and in small feats.
+//	go test -run TestAKillBetweenTwoInstructions -step.large .
+//	go test -run TestAKillBetweenTwoInstructions -step.every=1 -timeout 1h .
+//
+// The first does so with large feats, too. The second kills after every instruction; in
+// feats with more of them than -step.long after one in a hundred, as each kill takes a
+// process.
 var (
-	stepEvery = flag.Int("step.every", 0, "kill after every so manyth instruction, too, and in large feats")
-	stepOnly  = flag.String("step.only", "", "kill after this instruction only, in the feats that -run selects")
+	stepLarge  = flag.Bool("step.large", false, "large feats, too, as with -step.every and -step.only")
+	stepEvery  = flag.Int("step.every", 0, "kill after every so manyth instruction, too")
+	stepLong   = flag.Int("step.long", 4000, "feats of more instructions are killed in at one in a hundred of those")
+	stepSample = flag.Int("step.sample", 1, "kill after so many instructions that change nothing, too")
+	stepOnly   = flag.Int("step.only", -1, "kill after this instruction only, in the feats that -run selects")
 )
 
 // tooLong is what a recovery should not take.
@@ -51,7 +60,7 @@ type feat struct {
 	check func(p *ordeal)                           // what the survivor finds, and does
 	by    func(ctx context.Context, s *scene) error // what another process does with the objects; may be nil
 	sleep func(s *scene) bool                       // by comes before do, which begins when this is so; or nil
-	large bool                                      // it has thousands of instructions
+	large bool                                      // it takes long to step through
 }
 
 var feats = map[string]feat{}
@@ -109,7 +118,7 @@ type ordeal struct {
 
 	orders   *Queue[victimRole]
 	said     *Queue[string]
-	usual    int // blocks in use between two victims
+	usual    int // blocks in use between two victims, at least
 	process  *Process
 	epoch    uint32 // of deaths, before the victim's
 	over     bool   // the victim had done it all
@@ -120,16 +129,15 @@ func init() {
 	addTrial("step", func(t *trial) {
 		runtime.LockOSThread() // a tracer is a thread
 		Init()
+		flag.Parse()
 		p := &ordeal{trial: t, name: os.Getenv("MP_TEST_FEAT")}
 		p.feat = feats[p.name]
 		p.engage()
-		if only, err := strconv.Atoi(os.Getenv("MP_TEST_STEP_ONLY")); err == nil {
-			p.surviveOne(only)
+		if *stepOnly >= 0 {
+			p.surviveOne(nil, *stepOnly)
 			return
 		}
-		every, err := strconv.Atoi(os.Getenv("MP_TEST_STEP_EVERY"))
-		require.NoError(t, err)
-		p.surviveAll(every)
+		p.surviveAll()
 	})
 }
 
@@ -144,64 +152,82 @@ func (p *ordeal) engage() {
 	require.NoError(p, err)
 }
 
-// A stepReport is what came of a feat: how many instructions it has, how often a
-// process was killed in it, and how long its survivors took to have done their check.
-type stepReport struct {
-	feat         string
-	instructions int
-	visible      int // instructions that change shared memory, or enter the kernel
-	times        []time.Duration
-}
-
-// surviveAll kills victims in each state that others can see; then, if every is not 0,
-// after every so manyth instruction, until one was done before that. How many there are
-// may differ from victim to victim, where Go's allocator has to look for memory in one
-// and not in another.
-func (p *ordeal) surviveAll(every int) {
-	visible, all := p.explore()
-	for _, k := range append([]int{0}, visible...) {
-		p.surviveOne(k)
+// surviveAll kills victims before the first instruction, after those that pick selects,
+// and when they are done.
+func (p *ordeal) surviveAll() {
+	path := p.explore()
+	for _, k := range p.pick(path) {
+		p.surviveOne(path, k)
 	}
-	for k, over := every, every == 0; !over; k += every {
-		p.surviveOne(k)
-		over = p.over
-	}
-	p.surviveOne(math.MaxInt)
+	p.surviveOne(path, math.MaxInt)
 	require.True(p, p.over)
-	p.Say("stepped", all, len(visible))
+	p.settle(path.Len())
+	p.Say("stepped", path.Len(), len(path.Visible))
 }
 
-func (p *ordeal) surviveOne(k int) { p.Say("took", k, int64(p.survive(k))) }
+// pick selects after how many instructions to kill: each time that others can see a
+// difference, sometimes when they cannot, and when the flags say so.
+func (p *ordeal) pick(path *stepkill.Path) []int {
+	picked := append([]int{0}, path.Visible...)
+	for range *stepSample {
+		picked = append(picked, rand.IntN(path.Len()))
+	}
+	if every := *stepEvery; every > 0 {
+		if path.Len() > *stepLong {
+			every *= 100
+		}
+		for k := every; k < path.Len(); k += every {
+			picked = append(picked, k)
+		}
+	}
+	slices.Sort(picked)
+	return slices.Compact(picked)
+}
 
-// explore steps a victim through the feat, and returns after which instructions the
-// others can tell a difference, and how many there are.
-func (p *ordeal) explore() (visible []int, all int) {
+func (p *ordeal) surviveOne(path *stepkill.Path, k int) { p.Say("took", k, int64(p.survive(path, k))) }
+
+// explore steps a victim through the feat.
+func (p *ordeal) explore() *stepkill.Path {
 	v := p.begin()
 	a, err := arena()
 	require.NoError(p, err)
-	visible, all, err = v.Explore(a.File(), func(n int) {
+	path, err := v.Explore(a.File(), func(n int) {
 		if n%500 == 0 {
 			p.Say("at", n) // so that nobody thinks this hangs
 		}
 	})
 	require.NoError(p, err)
 	p.end(v)
-	p.usual = inUse()
-	return visible, all
+	return path
 }
 
-// survive kills a victim after k instructions, or when it is done, and returns how
-// long it took until the check was done.
-func (p *ordeal) survive(k int) (took time.Duration) {
-	v := p.begin()
-	_, err := v.Step(k)
-	require.NoError(p, err, "killed after instruction %d", k)
-	took = p.end(v)
+// settle waits until no more blocks are in use than after any victim before: what a dead
+// process had is given back some time after its death was announced.
+func (p *ordeal) settle(k int) {
 	if p.usual == 0 {
 		p.usual = inUse()
 	}
-	eventually(p, func() bool { return inUse() == p.usual },
-		fmt.Sprintf("as many blocks in use as before the victim: %d, not %d, after instruction %d", p.usual, inUse(), k))
+	eventually(p, func() bool { return inUse() <= p.usual },
+		fmt.Sprintf("as few blocks in use as before the victim: %d, not %d, after instruction %d", p.usual, inUse(), k))
+	p.usual = min(p.usual, inUse())
+}
+
+// survive kills a victim after k instructions, or when it is done, and returns how
+// long it took until the check was done. If the victim goes another way than the path,
+// another one is stepped.
+func (p *ordeal) survive(path *stepkill.Path, k int) (took time.Duration) {
+	v := p.begin()
+	if path == nil {
+		_, err := v.Step(k)
+		require.NoError(p, err, "killed after instruction %d", k)
+	} else {
+		require.NoError(p, v.Follow(path, k), "killed after instruction %d", k)
+	}
+	took = p.end(v)
+	p.settle(k)
+	if path != nil && p.over && k < path.Len() {
+		return p.survive(nil, k)
+	}
 	return took
 }
 
@@ -240,6 +266,7 @@ func (p *ordeal) startVictim() (thread int, goOn func()) {
 		WithStdio(theirIn, theirOut, nil), WithEnv(append(os.Environ(), stepkill.Quiet...)...))
 	require.NoError(p, err)
 	_, _ = theirIn.Close(), theirOut.Close()
+	require.NoError(p, out.SetReadDeadline(time.Now().Add(hangs/2)))
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(p, err)
 	_ = out.Close()
@@ -321,11 +348,11 @@ func TestAKillBetweenTwoInstructions(t *testing.T) {
 	t.Run("feats", func(t *testing.T) {
 		for name := range feats {
 			t.Run(name, func(t *testing.T) {
-				if feats[name].large && *stepEvery == 0 && *stepOnly == "" {
-					t.Skip("large: done with -step.every")
+				if feats[name].large && !*stepLarge && *stepEvery == 0 && *stepOnly < 0 {
+					t.Skip("large: done with -step.large")
 				}
 				t.Parallel()
-				r := stepReport{feat: name}
+				r := stepReport{feat: name, at: make(map[int]bool)}
 				for _, line := range try(t, "step", feature(name)) {
 					r.read(line)
 				}
@@ -338,18 +365,33 @@ func TestAKillBetweenTwoInstructions(t *testing.T) {
 	logReports(t, reports)
 }
 
-// feature tells a script which feat to do.
+// feature tells a script which feat to do, and how thoroughly.
 func feature(name string) func(*exec.Cmd) {
 	return func(cmd *exec.Cmd) {
-		cmd.Env = append(cmd.Env, "MP_TEST_FEAT="+name,
-			"MP_TEST_STEP_EVERY="+strconv.Itoa(*stepEvery), "MP_TEST_STEP_ONLY="+*stepOnly)
+		cmd.Env = append(cmd.Env, "MP_TEST_FEAT="+name)
+		flag.VisitAll(func(f *flag.Flag) {
+			if strings.HasPrefix(f.Name, "step.") {
+				cmd.Args = append(cmd.Args, "-"+f.Name+"="+f.Value.String())
+			}
+		})
 	}
+}
+
+// A stepReport is what came of a feat: how many instructions it has, after which of
+// them a process was killed, and how long its survivors took to have done their check.
+type stepReport struct {
+	feat         string
+	instructions int
+	visible      int // of them, those that change shared memory, or enter the kernel
+	at           map[int]bool
+	times        []time.Duration
 }
 
 func (r *stepReport) read(line string) {
 	var k int
 	var ns int64
 	if n, _ := fmt.Sscanf(line, "took %d %d", &k, &ns); n == 2 {
+		r.at[k] = true
 		r.times = append(r.times, time.Duration(ns))
 	}
 	_, _ = fmt.Sscanf(line, "stepped %d %d", &r.instructions, &r.visible)
@@ -358,25 +400,38 @@ func (r *stepReport) read(line string) {
 func logReports(t *testing.T, reports []stepReport) {
 	slices.SortFunc(reports, func(a, b stepReport) int { return strings.Compare(a.feat, b.feat) })
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%-44s %12s %8s %6s %10s %10s %8s\n", "", "instructions", "visible", "kills", "median", "max", "> 50 ms")
-	var total stepReport
+	fmt.Fprintf(&b, "\n| %-50s | %12s | %7s | %6s | %7s | %9s | %9s | %7s |\n%s\n",
+		"operation", "instructions", "visible", "kills", "skipped", "median", "longest", "> 50 ms", "|---|---|---|---|---|---|---|---|")
+	total := stepReport{feat: "all"}
+	skipped := 0
 	for _, r := range reports {
-		r.print(&b)
+		r.print(&b, r.skipped())
 		total.instructions += r.instructions
 		total.visible += r.visible
 		total.times = append(total.times, r.times...)
+		skipped += r.skipped()
 	}
-	total.feat = "all"
-	total.print(&b)
+	total.print(&b, skipped)
 	t.Log(b.String())
 }
 
-func (r stepReport) print(w io.Writer) {
+// skipped is after how many instructions no process was killed, because nothing that is
+// shared had changed. The last one is not among them: a victim that is done is killed, too.
+func (r *stepReport) skipped() (n int) {
+	for k := 1; k < r.instructions; k++ {
+		if !r.at[k] {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *stepReport) print(w io.Writer, skipped int) {
 	if len(r.times) == 0 {
 		return
 	}
 	slices.Sort(r.times)
 	late, _ := slices.BinarySearch(r.times, tooLong)
-	fmt.Fprintf(w, "%-44s %12d %8d %6d %10v %10v %8d\n", r.feat, r.instructions, r.visible, len(r.times),
+	fmt.Fprintf(w, "| %-50s | %12d | %7d | %6d | %7d | %9v | %9v | %7d |\n", r.feat, r.instructions, r.visible, len(r.times), skipped,
 		r.times[len(r.times)/2].Round(10*time.Microsecond), r.times[len(r.times)-1].Round(10*time.Microsecond), len(r.times)-late)
 }

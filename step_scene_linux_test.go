@@ -8,6 +8,9 @@ import (
 // A scene is the objects that a feat is about; the others are nil.
 type scene struct {
 	Mutex   *Mutex
+	RW      *RWMutex
+	RLock   *RLock
+	Once    *Once
 	Sem     *Semaphore
 	Bounded *BoundedSemaphore
 	Event   *Event
@@ -24,8 +27,9 @@ type scene struct {
 
 // What is counted in a scene.
 const (
-	countInside    = iota // who has the mutex
+	countInside    = iota // who has the lock
 	countRecovered        // who has recovered it
+	countDone             // what was to be done once
 	countGot              // what the witness got
 	countSent             // how many messages were sent
 )
@@ -33,6 +37,9 @@ const (
 // free gives the handles back.
 func (s *scene) free() {
 	freeIfAny(s.Mutex)
+	freeIfAny(s.RW)
+	freeIfAny(s.RLock)
+	freeIfAny(s.Once)
 	freeIfAny(s.Sem)
 	freeIfAny(s.Bounded)
 	freeIfAny(s.Event)
@@ -54,25 +61,48 @@ func freeIfAny[T any, P interface {
 	}
 }
 
-// turn has the mutex once, and whatever its last owner left.
+// A lock is what a process has alone; if it dies then, the lock is to be recovered.
+type lock interface {
+	Lock(ctx context.Context) error
+	Unlock() error
+	Recover(ctx context.Context, repair func() error) error
+}
+
+// lock is the scene's.
+func (s *scene) lock() lock {
+	switch {
+	case s.RW != nil:
+		return s.RW
+	case s.RLock != nil:
+		return struct {
+			*Holder
+			*RLock
+		}{s.RLock.Holder(), s.RLock}
+	default:
+		return s.Mutex
+	}
+}
+
+// turn has the lock once, and whatever its last owner left.
 func (s *scene) turn(ctx context.Context) error {
-	if err := s.lock(ctx); err != nil {
+	l := s.lock()
+	if err := s.take(ctx, l); err != nil {
 		return err
 	}
 	n := AddAt(s.Counts, countInside, 1)
 	AddAt(s.Counts, countInside, -1)
-	return errors.Join(equal(1, int(n)), s.Mutex.Unlock())
+	return errors.Join(equal(1, int(n)), l.Unlock())
 }
 
-func (s *scene) lock(ctx context.Context) error {
-	err := s.Mutex.Lock(ctx)
+func (s *scene) take(ctx context.Context, l lock) error {
+	err := l.Lock(ctx)
 	for errors.Is(err, ErrOwnerDied) {
-		err = s.Mutex.Recover(ctx, func() error {
+		err = l.Recover(ctx, func() error {
 			AddAt(s.Counts, countRecovered, 1)
 			return nil
 		})
 		if err == nil || errors.Is(err, ErrHealthy) {
-			err = s.Mutex.Lock(ctx)
+			err = l.Lock(ctx)
 		}
 	}
 	return err

@@ -173,7 +173,7 @@ func checkCond(p *ordeal) {
 		p.awaitWitness()
 	}
 	s := scene{Mutex: p.Cond.Mutex(), Counts: newly(NewArray[int64](stageCounts))}
-	require.NoError(p, s.lock(p.ctx))
+	require.NoError(p, s.take(p.ctx, s.Mutex))
 	require.NoError(p, p.Cond.NotifyAll())
 	require.NoError(p, s.Mutex.Unlock())
 	require.NoError(p, s.Counts.Free())

@@ -2,9 +2,11 @@ package shm
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +15,8 @@ import (
 	"github.com/mpgo/mp/internal/race"
 	"github.com/mpgo/mp/internal/stepkill"
 )
+
+var stepEvery = flag.Int("step.every", 0, "kill after every so manyth instruction, too")
 
 // A newcomer joins the arena under a tracer's eyes. Only one thread can be stepped, so
 // that what is the guardian's part in it, which is the middle, is done here by the same
@@ -74,16 +78,20 @@ func TestAKillBetweenAnyTwoStatesOfJoining(t *testing.T) {
 		requireClean(t, a, 0, "killed after instruction %d", after)
 	}
 	p, v := observe(t, a)
-	visible, all, err := v.Explore(a.File(), func(int) {})
+	path, err := v.Explore(a.File(), func(int) {})
 	require.NoError(t, err)
 	require.True(t, a.Alive(p.self))
-	leave(p, v, all)
-	require.Greater(t, len(visible), 5)
-	for _, k := range visible {
+	leave(p, v, path.Len())
+	require.Greater(t, len(path.Visible), 5)
+	picked := slices.Clone(path.Visible)
+	for k := *stepEvery; k > 0 && k < path.Len(); k += *stepEvery {
+		picked = append(picked, k)
+	}
+	for _, k := range picked {
 		p, v := observe(t, a)
-		_, err := v.Step(k)
-		require.NoError(t, err)
+		require.NoError(t, v.Follow(path, k))
+		require.Equal(t, k == path.Len(), v.Over())
 		leave(p, v, k)
 	}
-	t.Logf("%d instructions, killed after %d of them", all, len(visible)+1)
+	t.Logf("%d instructions, killed after %d of them", path.Len(), len(picked)+1)
 }

@@ -2,57 +2,80 @@ package stepkill
 
 import (
 	"hash/maphash"
-	"io"
 	"os"
+
+	"github.com/mpgo/mp/internal/sys"
 )
 
-// Explore has the victim do the rest of the operation. It returns after which
-// instructions others can tell a difference, because memory has changed that the
-// victim shares with them, or because the kernel was entered; and how many instructions
-// there are. To be killed after any other instruction is the same for the others as to
-// be killed after the last of those before it.
-//
+// Explore has the victim do the rest of the operation, and returns the way that it went.
 // It reports each instruction to done: on a busy machine there may be minutes of them.
 //
-// That others change the memory meanwhile does no harm; it only adds instructions.
-func (v *Victim) Explore(shared *os.File, done func(n int)) (visible []int, all int, err error) {
-	before, err := contents(shared)
-	for n := 1; err == nil && !v.over; n++ {
+// That others change the shared memory meanwhile does no harm; it only adds to what is
+// visible.
+func (v *Victim) Explore(shared *os.File, done func(n int)) (*Path, error) {
+	p := new(Path)
+	m := memory{file: shared, seed: maphash.MakeSeed(), buffer: make([]byte, 256<<10)}
+	before, err := m.sum()
+	for err == nil && !v.over {
 		var call bool
-		if call, err = v.inSystemCall(); err == nil {
-			_, err = v.Step(1)
-		}
-		if err != nil {
-			break
-		}
 		var after uint64
-		after, err = contents(shared)
-		if call || after != before {
-			visible = append(visible, n)
+		if call, err = v.observe(p); err == nil {
+			after, err = m.sum()
 		}
-		before, all = after, n
-		done(n)
+		if call || after != before {
+			p.Visible = append(p.Visible, p.Len())
+		}
+		before = after
+		done(p.Len())
 	}
-	return visible, all, err
+	p.count()
+	return p, err
 }
 
-var seed = maphash.MakeSeed()
+// observe executes one instruction, and adds it to the path. It reports whether the
+// kernel was entered.
+func (v *Victim) observe(p *Path) (call bool, err error) {
+	at, call, err := sys.NextInstruction(v.thread)
+	if err == nil {
+		_, err = v.Step(1)
+		p.at = append(p.at, at)
+	}
+	return call, err
+}
 
-// contents tells contents of a sparse file apart.
-func contents(f *os.File) (uint64, error) {
+// memory is a sparse file whose contents are told apart by a hash of 64 bits.
+type memory struct {
+	file   *os.File
+	seed   maphash.Seed
+	buffer []byte
+}
+
+// sum is the hash of what is in the file, and of where.
+func (m *memory) sum() (sum uint64, err error) {
 	const seekData, seekHole = 3, 4 // lseek(2)
-	var hash maphash.Hash
-	hash.SetSeed(seed)
 	for end := int64(0); ; {
-		begin, err := f.Seek(end, seekData)
+		begin, err := m.file.Seek(end, seekData)
 		if err != nil {
-			return hash.Sum64(), nil // only a hole is left
+			return sum, nil // only a hole is left
 		}
-		if end, err = f.Seek(begin, seekHole); err != nil {
+		if end, err = m.file.Seek(begin, seekHole); err != nil {
 			return 0, err
 		}
-		if _, err := io.Copy(&hash, io.NewSectionReader(f, begin, end-begin)); err != nil {
+		if sum, err = m.add(sum, begin, end); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// add adds the bytes from begin to end to a hash.
+func (m *memory) add(sum uint64, begin, end int64) (uint64, error) {
+	for begin < end {
+		n, err := m.file.ReadAt(m.buffer[:min(int64(len(m.buffer)), end-begin)], begin)
+		if n == 0 {
+			return 0, err
+		}
+		sum = maphash.Comparable(m.seed, [3]uint64{sum, uint64(begin), maphash.Bytes(m.seed, m.buffer[:n])})
+		begin += int64(n)
+	}
+	return sum, nil
 }

@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -39,7 +38,7 @@ func Take(process, thread int) (*Victim, error) {
 	if err := sys.SeizeThread(thread); err != nil {
 		return nil, err
 	}
-	if err := v.awaitReading(); err != nil {
+	if err := v.awaitWaiting(thread); err != nil { // for input
 		return nil, err
 	}
 	for { // again, as long as threads make threads
@@ -53,16 +52,18 @@ func Take(process, thread int) (*Victim, error) {
 	}
 }
 
-// awaitReading waits until the thread waits for input. It then holds nothing of Go's
-// runtime, and needs nobody of it to go on.
-func (v *Victim) awaitReading() error {
-	file := fmt.Sprintf("/proc/%d/task/%d/syscall", v.process, v.thread)
-	for {
-		call, err := os.ReadFile(file)
-		if err != nil || strings.HasPrefix(string(call), strconv.Itoa(sys.SysRead)+" ") {
+// awaitWaiting waits until a thread waits in the kernel. It then holds nothing of Go's
+// runtime, and needs nobody of it to go on: one that stood still in the middle of
+// something could keep the stepped thread waiting for ever.
+func (v *Victim) awaitWaiting(thread int) error {
+	for deadline := time.Now().Add(hangs); ; runtime.Gosched() {
+		waits, err := sys.ThreadWaits(v.process, thread)
+		if waits || err != nil {
 			return err
 		}
-		runtime.Gosched()
+		if time.Now().After(deadline) {
+			return fmt.Errorf("stepkill: thread %d of process %d does not come to rest", thread, v.process)
+		}
 	}
 }
 
@@ -89,17 +90,36 @@ func (v *Victim) seize(thread int) error {
 		return nil
 	}
 	err := sys.SeizeThread(thread)
-	if errors.Is(err, syscall.ESRCH) {
-		return nil // it has ended
-	}
 	if err == nil {
 		v.seized = append(v.seized, thread)
-		err = sys.InterruptThread(thread)
+		err = v.stopWaiting(thread)
 	}
-	if err == nil {
-		_, err = sys.AwaitStop(thread)
+	if errors.Is(err, syscall.ESRCH) || errors.Is(err, os.ErrNotExist) {
+		return nil // it has ended
 	}
 	return err
+}
+
+// stopWaiting stops a seized thread at a moment when it waits.
+func (v *Victim) stopWaiting(thread int) error {
+	for {
+		if err := v.awaitWaiting(thread); err != nil {
+			return err
+		}
+		if err := sys.InterruptThread(thread); err != nil {
+			return err
+		}
+		if _, err := sys.AwaitStop(thread); err != nil {
+			return err
+		}
+		waits, err := sys.ThreadWaits(v.process, thread)
+		if waits || err != nil {
+			return err
+		}
+		if err := sys.ResumeThread(thread); err != nil { // it went on meanwhile
+			return err
+		}
+	}
 }
 
 // Begin waits until the operation begins. The victim must have been told that it is
@@ -126,10 +146,50 @@ func (v *Victim) Step(n int) (done int, err error) {
 		case sig == ending:
 			v.over = true
 		case sig != syscall.SIGTRAP:
-			return done, fmt.Errorf("stepkill: the victim got signal %d", sig)
+			return done, unexpected(sig)
 		}
 	}
 	return done, nil
+}
+
+// Follow executes the first k instructions of the operation, where another victim went
+// before: at full speed up to the last landmark on the path, step by step from there. If
+// this victim goes another way, which happens where Go's allocator has to look for memory
+// in one and not in another, it may miss the landmark, and the operation is over.
+func (v *Victim) Follow(p *Path, k int) error {
+	n, pc := p.landmark(k)
+	if n > 0 {
+		err := v.runTo(pc)
+		if errors.Is(err, errors.ErrUnsupported) {
+			n, err = 0, nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err := v.Step(k - n)
+	return err
+}
+
+// runTo has the thread run until it is about to execute what is at pc.
+func (v *Victim) runTo(pc uint64) error {
+	if err := sys.RunThread(v.thread, pc); err != nil {
+		return err
+	}
+	sig, err := v.await()
+	switch {
+	case err != nil:
+		return err
+	case sig == ending:
+		v.over = true
+	case sig != syscall.SIGTRAP:
+		return unexpected(sig)
+	}
+	return sys.ClearThread(v.thread)
+}
+
+func unexpected(sig syscall.Signal) error {
+	return fmt.Errorf("stepkill: the victim got signal %d", sig)
 }
 
 // Over reports whether the operation is over.
@@ -160,6 +220,3 @@ func (v *Victim) Kill() error {
 	}
 	return err
 }
-
-// inSystemCall reports whether the next instruction enters the kernel.
-func (v *Victim) inSystemCall() (bool, error) { return sys.InSystemCall(v.thread) }

@@ -8,8 +8,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SysRead is the number of read(2), as /proc/PID/task/TID/syscall has it.
-const SysRead = unix.SYS_READ
+// ThreadWaits reports whether a thread of another process, which runs Go, waits in the
+// kernel, for input or for another thread: so that it is in the middle of nothing.
+func ThreadWaits(pid, tid int) (bool, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/syscall", pid, tid))
+	if err != nil {
+		return false, err
+	}
+	var call, first, second uint64
+	if n, _ := fmt.Sscanf(string(text), "%d 0x%x 0x%x", &call, &first, &second); n < 3 {
+		return false, nil // it runs
+	}
+	switch call {
+	case unix.SYS_READ, unix.SYS_EPOLL_PWAIT, unix.SYS_FUTEX_WAITV, unix.SYS_NANOSLEEP:
+		return true, nil
+	case unix.SYS_FUTEX:
+		return second&futexCommand == futexWait, nil
+	}
+	return false, nil
+}
+
+// From the kernel's include/uapi/linux/futex.h: a call's command, of which that to wait
+// is the one that Go's runtime uses.
+const (
+	futexCommand = 127
+	futexWait    = 0
+)
 
 // SeizeThread makes the calling thread the tracer of another process's thread,
 // which runs on. All calls for that thread must come from the calling one. If the
@@ -69,16 +93,37 @@ func Raise(sig syscall.Signal) {
 	_, _, _ = unix.RawSyscall(unix.SYS_TGKILL, uintptr(os.Getpid()), uintptr(unix.Gettid()), uintptr(sig))
 }
 
-// InSystemCall reports whether the next instruction of a stopped thread enters the
-// kernel.
-func InSystemCall(tid int) (bool, error) {
+// RunThread lets a stopped thread run until its next instruction is the one at pc, or
+// until it stops for something else. AwaitStop tells when it has; ClearThread must follow
+// then. The error is errors.ErrUnsupported on processors where this package cannot do it.
+func RunThread(tid int, pc uint64) error {
+	if err := breakAt(tid, pc); err != nil {
+		return err
+	}
+	return ResumeThread(tid)
+}
+
+// ResumeThread lets a stopped thread run.
+func ResumeThread(tid int) error {
+	if err := unix.PtraceCont(tid, 0); err != nil {
+		return fmt.Errorf("sys: ptrace(PTRACE_CONT, %d): %w", tid, err)
+	}
+	return nil
+}
+
+// ClearThread makes a stopped thread forget where RunThread was to stop it.
+func ClearThread(tid int) error { return breakNowhere(tid) }
+
+// NextInstruction returns where the next instruction of a stopped thread is, and whether
+// it enters the kernel.
+func NextInstruction(tid int) (pc uint64, call bool, err error) {
 	var regs unix.PtraceRegs
 	if err := unix.PtraceGetRegs(tid, &regs); err != nil {
-		return false, fmt.Errorf("sys: ptrace(PTRACE_GETREGS, %d): %w", tid, err)
+		return 0, false, fmt.Errorf("sys: ptrace(PTRACE_GETREGS, %d): %w", tid, err)
 	}
 	next := make([]byte, len(systemCall))
 	if _, err := unix.PtracePeekText(tid, uintptr(regs.PC()), next); err != nil {
-		return false, fmt.Errorf("sys: ptrace(PTRACE_PEEKTEXT, %d): %w", tid, err)
+		return 0, false, fmt.Errorf("sys: ptrace(PTRACE_PEEKTEXT, %d): %w", tid, err)
 	}
-	return string(next) == systemCall, nil
+	return regs.PC(), string(next) == systemCall, nil
 }

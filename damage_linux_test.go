@@ -444,6 +444,28 @@ func recvAnything[T any](v *testkit.Vandal, from, to *Conn[T], message []byte) {
 	_, _ = to.TryRecv()
 }
 
+// Somebody damages a pipe so that its records are as long as the name of a parcel, and all
+// of that length: no record has room to say that it is one.
+func TestAParcelInAPipeOfRecordsOfOneLengthIsRefused(t *testing.T) {
+	s, err := newConnSpecimen([]byte("five"))
+	require.NoError(t, err)
+	pipe := s.blocks()[0]
+	name, keep := relinquish(t, s)
+	defer keep.Close()
+	size, err := ipc.StreamSize(128)
+	require.NoError(t, err)
+	for i := range 2 {
+		*shm.At[uint32](pipe.Bytes(), pipeHead+i*pipeStride(size)+fixedLength) = 1 + shm.RefSize
+	}
+	end := new(Conn[[]byte])
+	require.NoError(t, end.UnmarshalCBOR(name))
+	require.ErrorIs(t, end.TrySend(make([]byte, 1000)), shm.ErrDamaged)
+	require.NoError(t, end.Close())
+}
+
+// fixedLength is where a stream says, one too much, how long each of its records is.
+const fixedLength = 8
+
 // What crosses before shared memory does, and what is in it then.
 
 func FuzzBirth(f *testing.F) {

@@ -266,6 +266,9 @@ func (e *pipeEnd) ship(ctx context.Context, parcel *shipment) error {
 		return err
 	}
 	defer e.out.leave(w)
+	if !w.Tags() { // a pipe whose messages may need parcels is not made so
+		return fmt.Errorf("mp: a parcel for a pipe whose messages all have one length: %w", shm.ErrDamaged)
+	}
 	rec, err := room(ctx, w, shm.RefSize)
 	if err != nil {
 		return err

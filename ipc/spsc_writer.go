@@ -210,12 +210,16 @@ func (w *StreamWriter) free(head uint64) uint64 {
 // Stamp names the claimed record, for StreamPending.
 func (w *StreamWriter) Stamp() uint64 { return w.begin }
 
+// Tags reports whether records may have a tag: in a stream where all have one length
+// they have not.
+func (w *StreamWriter) Tags() bool { return w.m.fixed < 0 }
+
 // Commit publishes the first n bytes of the claimed room as a record. It panics
 // if there is no such room.
 func (w *StreamWriter) Commit(n int) { w.CommitTagged(n, 0) }
 
 // CommitTagged is Commit with a number for the reader, which a copy of the record
-// has no room for; see StreamReader.Tag.
+// has no room for; see StreamReader.Tag. It panics if there is a tag and not Tags.
 func (w *StreamWriter) CommitTagged(n int, tag uint8) {
 	if n < 0 || n > w.room || w.claimed != w.tail {
 		panic("ipc: Commit of more bytes than were claimed")

@@ -20,6 +20,8 @@ func init() {
 	models["ring/close"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredClose}
 	models["lease/one slot"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredLeases(1, false)}
 	models["lease/get"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredLeases(2, true)}
+	models["ring/batches"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredBatches(1, 2)}
+	models["ring/batches of two"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredBatches(2, 1)}
 	models["stream/headers"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(-1, 0, 3)}
 	models["stream/fixed"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(16, 0, 5)}
 	models["stream/headers/turns"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(-1, 64, 7)}
@@ -63,6 +65,45 @@ func (p *post) check(left [8]int, mayLose int) error {
 	return nil
 }
 
+// putAll puts the messages from first to before end.
+func (p *post) putAll(r *Ring, first, end int) error {
+	for m := first; m < end; m++ {
+		p.begun[m] = true
+		if err := r.Put(context.Background(), message(m)); err != nil {
+			return err
+		}
+		p.committed[m] = true
+	}
+	return nil
+}
+
+// getOne gets a message.
+func (p *post) getOne(r *Ring) error {
+	msg, err := r.Get(context.Background(), nil)
+	if err != nil {
+		return err
+	}
+	m := p.number(msg)
+	p.x.Check(m >= 0, "got %x", msg)
+	p.got[m]++
+	return nil
+}
+
+// takeRest takes all messages that there are.
+func (p *post) takeRest(r *Ring) (left [8]int, err error) {
+	for {
+		msg, err := r.TryGet(nil)
+		if err == ErrEmpty {
+			return left, nil
+		}
+		m := p.number(msg)
+		if err != nil || m < 0 {
+			return left, fmt.Errorf("%x, %v is left", msg, err)
+		}
+		left[m]++
+	}
+}
+
 // exploredPuts: producers put so many messages each, consumers get so many each.
 func exploredPuts(producers, puts, consumers, gets, capacity int) func(*explore.Execution) {
 	return func(x *explore.Execution) {
@@ -74,22 +115,12 @@ func exploredPuts(producers, puts, consumers, gets, capacity int) func(*explore.
 			c.must(err)
 			bells(x, r.put, r.get)
 			if i < producers {
-				x.Process(func() {
-					for m := i * puts; m < (i+1)*puts; m++ {
-						p.begun[m] = true
-						c.must(r.Put(context.Background(), message(m)))
-						p.committed[m] = true
-					}
-				})
+				x.Process(func() { c.must(p.putAll(r, i*puts, (i+1)*puts)) })
 				continue
 			}
 			x.Process(func() {
 				for range gets {
-					msg, err := r.Get(context.Background(), nil)
-					c.must(err)
-					m := p.number(msg)
-					x.Check(m >= 0, "got %x", msg)
-					p.got[m]++
+					c.must(p.getOne(r))
 				}
 			})
 		}
@@ -150,16 +181,8 @@ func ringRests(c *cosmos, mem []byte, producer bool) error {
 // drain takes what is left in the ring, and uses its whole capacity afterwards.
 func drain(c *cosmos, p *post, mem []byte) (left [8]int, err error) {
 	r := inspector(c, mem)
-	for {
-		msg, err := r.TryGet(nil)
-		if err == ErrEmpty {
-			break
-		}
-		m := p.number(msg)
-		if err != nil || m < 0 {
-			return left, fmt.Errorf("%x, %v is left", msg, err)
-		}
-		left[m]++
+	if left, err = p.takeRest(r); err != nil {
+		return left, err
 	}
 	for i := range r.Cap() {
 		if err := r.TryPut(message(i)); err != nil {
@@ -238,31 +261,13 @@ func exploredClose(x *explore.Execution) {
 // and one who does so with both, or gets one. To acknowledge twice does nothing.
 func exploredLeases(slots int, gets bool) func(*explore.Execution) {
 	return func(x *explore.Execution) {
-		c := newCosmos(x, 3)
-		mem := exploredRing(x, 2)
-		size, _ := LeaseTableSize(slots, 8)
-		table := Aligned(make([]byte, size+cellAlign))
-		if err := InitLeases(table, slots, 8, 0); err != nil {
-			panic(err)
-		}
-		explore.Bytes(x, "leases", table)
-		o := &leases{post: post{x: x}, c: c}
-		x.Always(o.oneHolder)
+		o := newLeases(x, slots)
+		c := o.c
 		for i, d := range c.citizens {
-			r, err := OpenRing(d, mem)
-			c.must(err)
-			r.Leases(func(uint64) ([]byte, error) { return table, nil })
-			r.SetLeaseTable(1)
-			bells(x, r.put, r.get, r.lease)
+			r := o.open(d)
 			switch {
 			case i == 0:
-				x.Witness(func() {
-					for m := range 2 {
-						o.begun[m] = true
-						c.must(r.Put(context.Background(), message(m)))
-						o.committed[m] = true
-					}
-				})
+				x.Witness(func() { c.must(o.putAll(r, 0, 2)) })
 			case i == 1 || !gets:
 				x.Process(func() { o.receive(i, r, i) })
 			default:
@@ -275,17 +280,41 @@ func exploredLeases(slots int, gets bool) func(*explore.Execution) {
 				})
 			}
 		}
-		x.Excuse(func(int) error { return o.rests(mem, table) })
-		x.Finally(func() error { return o.settle(mem, table) })
+		x.Excuse(o.rests)
+		x.Finally(o.settle)
 	}
 }
 
-// leases are the messages of a exploredLeases.
+// leases are the messages of three processes, of which the first one puts them.
 type leases struct {
 	post
 	c     *cosmos
+	mem   []byte // of the ring, which has room for two
+	table []byte
 	holds [3][8]bool // who has which message
 	acks  [3][8]bool // who has begun to acknowledge it
+}
+
+func newLeases(x *explore.Execution, slots int) *leases {
+	o := &leases{post: post{x: x}, c: newCosmos(x, 3), mem: exploredRing(x, 2)}
+	size, _ := LeaseTableSize(slots, 8)
+	o.table = Aligned(make([]byte, size+cellAlign))
+	if err := InitLeases(o.table, slots, 8, 0); err != nil {
+		panic(err)
+	}
+	explore.Bytes(x, "leases", o.table)
+	x.Always(o.oneHolder)
+	return o
+}
+
+// open is a process's view of the ring.
+func (o *leases) open(d Domain) *Ring {
+	r, err := OpenRing(d, o.mem)
+	o.c.must(err)
+	r.Leases(func(uint64) ([]byte, error) { return o.table, nil })
+	r.SetLeaseTable(1)
+	bells(o.x, r.put, r.get, r.lease, r.join)
+	return r
 }
 
 // oneHolder is the invariant that a message has one live holder at most.
@@ -310,25 +339,34 @@ func (o *leases) receive(i int, r *Ring, times int) {
 		o.c.must(err)
 		o.x.Check(n == 0 || former.Ack() == ErrNotLeased, "what was acknowledged is so again")
 		former = l
-		msg, err := l.Bytes()
-		o.c.must(err)
-		m := o.number(msg)
-		o.x.Check(m >= 0, "received %x", msg)
-		o.holds[i][m] = true
-		l.slot.state.Load() // a moment in which it is held
-		o.holds[i][m] = false
-		o.acks[i][m] = true
-		o.c.must(l.Ack())
-		o.got[m]++
+		o.ack(i, l, o.hold(i, l))
 	}
 }
 
+// hold is that process i has a message on lease for a moment.
+func (o *leases) hold(i int, l Lease) (m int) {
+	msg, err := l.Bytes()
+	o.c.must(err)
+	m = o.number(msg)
+	o.x.Check(m >= 0, "received %x", msg)
+	o.holds[i][m] = true
+	l.slot.state.Load()
+	o.holds[i][m] = false
+	return m
+}
+
+func (o *leases) ack(i int, l Lease, m int) {
+	o.acks[i][m] = true
+	o.c.must(l.Ack())
+	o.got[m]++
+}
+
 // rests reports why nobody should sleep.
-func (o *leases) rests(mem, table []byte) error {
-	ring := Aligned(make([]byte, len(mem)+cellAlign))[:len(mem)]
-	copied := Aligned(make([]byte, len(table)+cellAlign))
-	copy(ring, mem)
-	copy(copied, table)
+func (o *leases) rests(int) error {
+	ring := Aligned(make([]byte, len(o.mem)+cellAlign))[:len(o.mem)]
+	copied := Aligned(make([]byte, len(o.table)+cellAlign))
+	copy(ring, o.mem)
+	copy(copied, o.table)
 	r := inspector(o.c, ring)
 	r.Leases(func(uint64) ([]byte, error) { return copied, nil })
 	if l, err := r.TryReceive(); err != ErrEmpty {
@@ -338,9 +376,9 @@ func (o *leases) rests(mem, table []byte) error {
 }
 
 // settle takes what is left at the end.
-func (o *leases) settle(mem, table []byte) error {
-	r := inspector(o.c, mem)
-	r.Leases(func(uint64) ([]byte, error) { return table, nil })
+func (o *leases) settle() error {
+	r := inspector(o.c, o.mem)
+	r.Leases(func(uint64) ([]byte, error) { return o.table, nil })
 	left := [8]int{}
 	for {
 		l, err := r.TryReceive()

@@ -71,5 +71,29 @@ var mutants = []testkit.Mutant{
 		Mistake: "take back without asking the taker", File: "claims.go", Model: "claims", Failure: "taken back",
 		Right: "if left = min(left, keep); c.word.CompareAndSwap(w, claimWord(next, left)) {",
 		Wrong: "if left = min(left, keep); true {\n\t\t\tc.word.Store(claimWord(next, left))",
+	}, {
+		Mistake: "take what another one takes", File: "ring_batch.go", Model: "ring/batches", Failure: "were given it|got|panics",
+		Right: "cell.state.Load() != free|ready || !cell.state.CompareAndSwap(free|ready, free|c.me|reading) {\n\t\t\tbreak\n\t\t}",
+		Wrong: "cell.state.Load() != free|ready {\n\t\t\tbreak\n\t\t}\n\t\tcell.state.Store(free | c.me | reading)",
+	}, {
+		Mistake: "wake nobody after a batch", File: "ring_batch.go", Model: "ring/batches of two", Failure: "deadlock",
+		Right: "c.frees.wake(len(taken))\n\tif",
+		Wrong: "if",
+	}, {
+		Mistake: "put a segment in the place of another", File: "chain.go", Model: "chain/two producers", Failure: "lost",
+		Right: "last.link.next.CompareAndSwap(0, name) // publishes",
+		Wrong: "last.link.next.Store(name) // publishes",
+	}, {
+		Mistake: "look at the leases before the cells", File: "ring_join.go", Model: "join", Failure: "is not dealt with",
+		Right: "n.busyRing(r) || n.busyLease(table)",
+		Wrong: "n.busyLease(table) || n.busyRing(r)",
+	}, {
+		Mistake: "deliver before it is due", File: "lender.go", Model: "lease/returned for later", Failure: "too early",
+		Right: "if due := h.due.Load(); due > now {",
+		Wrong: "if due := h.due.Load(); false {",
+	}, {
+		Mistake: "set no alarm", File: "ring_receive.go", Model: "lease/returned for later", Failure: "deadlock",
+		Right: "clock.set(r.lender, r.lease.ring)",
+		Wrong: "_ = clock.set",
 	},
 }

@@ -2,8 +2,11 @@ package shm
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"math/rand/v2"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -25,12 +28,11 @@ func aPatch(at int, v uint64) []byte {
 	return binary.LittleEndian.AppendUint64(append(b, 8), v)
 }
 
-// Whatever is in an arena's memory, attaching to it and using it gives errors, or
-// something, but not a panic, an endless loop, or an access beyond it.
-func FuzzAttach(f *testing.F) {
+// patchesToBeginWith are those that a fuzzer may change.
+func patchesToBeginWith() [][]byte {
 	unit := headersOffset
 	data := int(geometryOf(MinArena).data)
-	for _, p := range [][]byte{
+	return [][]byte{
 		nil,
 		aPatch(0, 1), aPatch(8, 1<<32), aPatch(16, 1<<50), aPatch(24, 0),
 		aPatch(384, 1<<63), aPatch(384, ^uint64(0)), aPatch(384, 0),
@@ -42,7 +44,13 @@ func FuzzAttach(f *testing.F) {
 		aPatch(unit+8, ^uint64(0)), aPatch(unit+2*headerSize+8, ^uint64(0)), aPatch(unit+16, flagCarries|flagParent|flagCarried),
 		aPatch(unit+24, ^uint64(0)), aPatch(unit+24, 1<<31),
 		aPatch(data, ^uint64(0)), aPatch(data+64+8, ^uint64(0)), aPatch(data+64+16, uint64(KindParcel)|flagCarries),
-	} {
+	}
+}
+
+// Whatever is in an arena's memory, attaching to it and using it gives errors, or
+// something, but not a panic, an endless loop, or an access beyond it.
+func FuzzAttach(f *testing.F) {
+	for _, p := range patchesToBeginWith() {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, patches []byte) {
@@ -56,6 +64,69 @@ func FuzzAttach(f *testing.F) {
 		}
 		use(fake(seg, 1), refs, func() { patch(seg.Bytes(), patches) })
 	})
+}
+
+// The same with a process that really joins: with a guardian, which walks through the
+// tables by itself, and looks for the dead there.
+func FuzzJoin(f *testing.F) {
+	for _, p := range patchesToBeginWith() {
+		f.Add(p)
+	}
+	f.Fuzz(func(t *testing.T, patches []byte) {
+		seg, err := NewSegment(MinArena)
+		require.NoError(t, err)
+		defer func() { _ = seg.Close() }()
+		refs := furnish(t, seg)
+		a, self := fake(seg, 1), makeIncarnation(3, 1)
+		a.slots[self.Slot()].status.Store(uint64(makeStatus(reserved, a.self, self.Generation())))
+		patch(seg.Bytes(), patches)
+		p := startPart(t, a, part{self, "usual", wreckerRole, nameRefs(refs)})
+		for said, ok := p.next(); ok; said, ok = p.next() {
+			t.Log(said)
+		}
+		select {
+		case exit := <-p.done:
+			p.done <- exit
+			require.Zero(t, exit.Code, exit)
+			require.Zero(t, exit.Signal, exit)
+		case <-time.After(time.Minute):
+			t.Fatal("it hangs")
+		}
+	})
+}
+
+// wreckerRole is that of a child that joins an arena which may be damaged, and uses it.
+const wreckerRole = "wrecker"
+
+// wreck is what it does.
+func wreck(f *os.File, self Incarnation, names string) error {
+	a, err := Attach(f, self)
+	if err != nil {
+		return err
+	}
+	refs, err := refsNamed(names)
+	if err == nil {
+		use(a, refs, func() {})
+	}
+	return err
+}
+
+func nameRefs(refs []Ref) string {
+	var b []byte
+	for _, r := range refs {
+		b, _ = r.AppendBinary(b)
+	}
+	return hex.EncodeToString(b)
+}
+
+func refsNamed(names string) (refs []Ref, err error) {
+	b, err := hex.DecodeString(names)
+	for ; len(b) >= RefSize && err == nil; b = b[RefSize:] {
+		var r Ref
+		err = r.UnmarshalBinary(b[:RefSize])
+		refs = append(refs, r)
+	}
+	return refs, err
 }
 
 // fake is a process without a guardian, so that its memory can be unmapped.

@@ -61,11 +61,11 @@ func play(me child.Self) int {
 		fmt.Fprintln(os.Stderr, "marker", me.Marker, err)
 		return 2
 	}
-	if p.role == newcomerRole {
-		if err := newcomer(me.Arena, p.self); err != nil {
-			say(err)
-		}
-		return 0
+	switch p.role {
+	case newcomerRole:
+		return tell(newcomer(me.Arena, p.self))
+	case wreckerRole:
+		return tell(wreck(me.Arena, p.self, p.arg))
 	}
 	world, arg, _ := strings.Cut(p.world, ":")
 	if err := worlds[world](arg); err != nil {
@@ -78,6 +78,14 @@ func play(me child.Self) int {
 		return 2
 	}
 	roles[p.role](a, p.arg)
+	return 0
+}
+
+// tell says an error, if there is one, which is no failure.
+func tell(err error) int {
+	if err != nil {
+		say(err)
+	}
 	return 0
 }
 

@@ -105,7 +105,7 @@ func TestARecovererWhoIsStoppedIsWaitedFor(t *testing.T) {
 // microseconds of each other, in any order.
 func TestTwoDeathsAtATime(t *testing.T) {
 	rounds := 12
-	if testing.Short() {
+	if brief() {
 		rounds = 4
 	}
 	for n := range rounds {
@@ -181,7 +181,7 @@ func TestWhoBuriesTheDeadMayDieToo(t *testing.T) {
 	requireEmpty(t)
 	ctx := within(t)
 	rounds := 8
-	if testing.Short() {
+	if brief() {
 		rounds = 2
 	}
 	for n := range rounds {

@@ -63,7 +63,7 @@ func count(ok bool) int {
 
 func TestAWriterIsKilledAndTheValueIsOldOrNew(t *testing.T) {
 	kills := 10
-	if testing.Short() {
+	if brief() {
 		kills = 4
 	}
 	for act, serial := range map[string]func(s *stage) int64{
@@ -140,7 +140,7 @@ func init() {
 // All write at a time, and die at a time.
 func TestAValueIsNeverTornByManyWritersAndDeaths(t *testing.T) {
 	kills := 30
-	if testing.Short() {
+	if brief() {
 		kills = 6
 	}
 	s := newStage(t)

@@ -438,7 +438,7 @@ func init() {
 
 func TestAPartnerKilledInTheMiddleOfAGame(t *testing.T) {
 	kills := 15
-	if testing.Short() {
+	if brief() {
 		kills = 3
 	}
 	for _, g := range games {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mpgo/mp/internal/race"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -335,7 +334,7 @@ func TestTheLedgerInEveryOrder(t *testing.T) {
 	switch {
 	case os.Getenv("MP_TEST_LARGE") != "":
 		depth = 7
-	case race.Enabled || testing.Short():
+	case brief():
 		depth = 4
 	}
 	steps := modelSteps()

@@ -307,7 +307,7 @@ type hoardArg struct {
 func TestAfterManyKillsTheArenaIsAsFullAsBefore(t *testing.T) {
 	requireEmpty(t)
 	kills := 200
-	if testing.Short() {
+	if brief() {
 		kills = 40
 	}
 	ctx, pool := t.Context(), newPool(t, 2)

@@ -101,17 +101,21 @@ func TestLeasesOfKilledProcessesComeBack(t *testing.T) {
 type leaseStorm struct {
 	t *testing.T
 	consignment
+	kills  int          // of each side
 	killed atomic.Int64 // consumers
 }
 
 const (
 	stormSides = 2    // producers, and consumers, at a time
-	stormKills = 25   // of each
+	stormKills = 25   // of each, at most
 	stormEach  = 2000 // numbers of a producer
 )
 
 func newLeaseStorm(t *testing.T, capacity int) *leaseStorm {
-	s := &leaseStorm{t: t}
+	s := &leaseStorm{t: t, kills: stormKills}
+	if brief() {
+		s.kills /= 4
+	}
 	var errs [4]error
 	s.Queue, errs[0] = NewQueue[int64](capacity)
 	s.Done, errs[1] = NewArray[int64](stormSides * (stormKills + 1) * stormEach)
@@ -138,7 +142,7 @@ func (s *leaseStorm) rage() {
 
 // produce kills one producer after the other on its way, but for the last.
 func (s *leaseStorm) produce(side int) {
-	for life := range stormKills + 1 {
+	for life := range s.kills + 1 {
 		in := s.consignment
 		in.First = int64(side*(stormKills+1)+life) * stormEach
 		in.Batches = side == 1
@@ -146,7 +150,7 @@ func (s *leaseStorm) produce(side int) {
 		if !assert.NoError(s.t, err) {
 			return
 		}
-		if life < stormKills {
+		if life < s.kills {
 			until := in.First + rand.Int64N(stormEach)
 			for s.Sent.At(int(until)) == 0 && p.Alive() {
 				runtime.Gosched()
@@ -164,7 +168,7 @@ func (s *leaseStorm) consume() {
 		if !assert.NoError(s.t, err) {
 			return
 		}
-		if life < stormKills {
+		if life < s.kills {
 			for until := s.Dealt.Load() + rand.Int64N(500); s.Dealt.Load() < until && p.Alive(); {
 				runtime.Gosched()
 			}

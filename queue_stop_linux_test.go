@@ -83,6 +83,8 @@ func TestAStoppedConsumerIsNotRobbed(t *testing.T) {
 	}
 	for i := range 3000 {
 		switch i % 100 {
+		case 0: // so that there is room for all until it goes on: the cell that it has comes round
+			require.NoError(t, in.Queue.Join(t.Context()))
 		case 20:
 			require.NoError(t, consumers[i/100%2].Signal(syscall.SIGSTOP))
 		case 40:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mpgo/mp/internal/race"
 	"github.com/mpgo/mp/internal/testkit"
 )
 
@@ -83,6 +84,11 @@ func try(t *testing.T, name string, change ...func(*exec.Cmd)) (said []string) {
 	require.NoError(t, c.Wait())
 	return said
 }
+
+// brief reports whether a test should do fewer times what it does many times: if it is
+// told to, and with the race detector, which takes ten times as long and sees no more in
+// the hundredth death of another process than in the tenth.
+func brief() bool { return testing.Short() || race.Enabled }
 
 // hangs is how long a test waits before it calls something a hang.
 const hangs = 60 * time.Second

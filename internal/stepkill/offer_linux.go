@@ -15,9 +15,10 @@ const (
 )
 
 // Quiet is the environment of a victim, beyond what a test has: neither signals of
-// Go's scheduler nor its garbage collector come in between, and there is a processor
-// left for a thread that comes back from a system call when all others stand still.
-var Quiet = []string{"GODEBUG=asyncpreemptoff=1", "GOGC=off", "GOMAXPROCS=4"}
+// Go's scheduler nor its garbage collector come in between, and there is one of Go's
+// processors left for the thread that comes back from a system call when all others stand
+// still: some of them have one each, and do not give it back.
+var Quiet = []string{"GODEBUG=asyncpreemptoff=1", "GOGC=off", "GOMAXPROCS=16"}
 
 // Offer tells the tracer which thread it may take, by announce, reads a byte from
 // standard input, which should not be there before the thread is taken, and does op

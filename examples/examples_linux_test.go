@@ -30,7 +30,8 @@ type example struct {
 	begun    string   // what it has printed then, when it is in the middle
 	running  int      // or how many of its processes there are
 	nonsense []string // flags that make no sense, beside those that none knows
-	fails    []string // flags that must fail
+	fails    []string // flags that must fail, or
+	lacks    string   // what is wrong with its environment, so that it must
 	why      string   // with this message
 }
 
@@ -40,7 +41,7 @@ var all = map[string]example{
 	"daemon":   {long: []string{"-beats", "1000000000"}, begun: "beat 2", nonsense: []string{"-beats", "0"}},
 	"ticket": {
 		varies: `\d+ sold`, long: []string{"-tickets", "1000000000"}, running: 5, nonsense: []string{"-buyers", "1"},
-		fails: []string{"-dir", "/proc/nowhere"}, why: "stat /proc/nowhere: no such file or directory",
+		lacks: "TMPDIR=/proc/nowhere", why: "stat /proc/nowhere: no such file or directory",
 	},
 	"ktv":          {long: []string{"-song", "1h"}, begun: "guest 2 sings|guest 3 sings", nonsense: []string{"-guests", "none"}},
 	"trafficlight": {varies: "the light is red|the light is green", long: []string{"-phase", "1h"}, begun: "the light is red", nonsense: []string{"-cars", "-1"}},
@@ -116,10 +117,10 @@ func (r run) finish(t *testing.T) int {
 // leavesNothing fails the test if the program has left processes or temporary files.
 func (r run) leavesNothing(t *testing.T) {
 	t.Helper()
-	require.Empty(t, r.processes())
+	require.Empty(t, r.processes(), r.stderr)
 	files, err := os.ReadDir(r.temp)
 	require.NoError(t, err)
-	require.Empty(t, files)
+	require.Empty(t, files, r.stderr)
 }
 
 // processes lists those of the program that run, be they orphans or not.
@@ -133,10 +134,11 @@ func (r run) processes() (running []string) {
 	return running
 }
 
-// patience bounds what should happen at once.
+// patience bounds what should happen at once. A glance is at all processes of the system:
+// not too often.
 const (
 	patience = 60 * time.Second
-	glance   = time.Millisecond
+	glance   = 10 * time.Millisecond
 )
 
 // begin starts the program, as long as it takes, and returns when it is in the middle of
@@ -159,7 +161,7 @@ func (r run) begin(t *testing.T) *bufio.Reader {
 			require.NoError(t, err, r.stderr)
 		}
 	}
-	require.Eventually(t, func() bool { return len(r.processes()) >= e.running }, patience, glance)
+	require.Eventually(t, func() bool { return len(r.processes()) >= e.running }, patience, glance, r.stderr)
 	return out
 }
 
@@ -167,7 +169,7 @@ func (r run) begin(t *testing.T) *bufio.Reader {
 func (r run) end(t *testing.T, out io.Reader) int {
 	t.Helper()
 	_, err := io.Copy(io.Discard, out)
-	require.NoError(t, err)
+	require.NoError(t, err, r.stderr)
 	_ = r.Wait()
 	return r.ProcessState.ExitCode()
 }
@@ -243,24 +245,27 @@ func TestExamplesRefuseFlagsThatMakeNoSense(t *testing.T) {
 	each(t, func(t *testing.T, name string, e example) {
 		for _, args := range [][]string{e.nonsense, {"-nonsense"}, {"nonsense"}} {
 			r := command(t, name, args...)
-			require.Equal(t, 2, r.finish(t))
+			require.Equal(t, 2, r.finish(t), r.stderr)
 			first, _, _ := strings.Cut(r.stderr.String(), "\n")
 			require.Contains(t, first, strings.TrimLeft(args[0], "-"), "the first line says what is wrong")
 			require.Empty(t, r.stdout.String())
 		}
 		r := command(t, name, "-h")
-		require.Zero(t, r.finish(t))
+		require.Zero(t, r.finish(t), r.stderr)
 		require.Contains(t, r.stderr.String(), "Usage of ")
 	})
 }
 
 func TestExamplesSayWhyTheyFail(t *testing.T) {
 	each(t, func(t *testing.T, name string, e example) {
-		if e.fails == nil {
+		if e.why == "" {
 			t.Skip("there is nothing that could be forbidden to it")
 		}
 		r := command(t, name, e.fails...)
-		require.Equal(t, 1, r.finish(t))
+		if e.lacks != "" {
+			r.Env = append(r.Env, e.lacks)
+		}
+		require.Equal(t, 1, r.finish(t), r.stderr)
 		require.Regexp(t, "^"+name+": .*"+e.why+"\n$", r.stderr.String())
 		require.Empty(t, r.stdout.String())
 	})
@@ -320,8 +325,8 @@ func TestProcessesOfAKilledExampleEnd(t *testing.T) {
 		r := command(t, name, e.long...)
 		out := r.begin(t)
 		require.NoError(t, r.Process.Kill())
-		require.Equal(t, -1, r.end(t, out))
-		require.Eventually(t, func() bool { return len(r.processes()) == 0 }, patience, glance)
+		require.Equal(t, -1, r.end(t, out), r.stderr)
+		require.Eventually(t, func() bool { return len(r.processes()) == 0 }, patience, glance, r.stderr)
 	})
 }
 
@@ -356,7 +361,7 @@ func TestALimitOfAddressSpaceIsNamed(t *testing.T) {
 	r := command(t, "pool")
 	r.Args = []string{"sh", "-c", `ulimit -v 40000000 && exec "$0"`, r.Path}
 	r.Path = "/bin/sh"
-	require.Equal(t, 1, r.finish(t))
+	require.Equal(t, 1, r.finish(t), r.stderr)
 	require.Contains(t, r.stderr.String(), "ulimit -v")
 	require.Equal(t, 1, strings.Count(r.stderr.String(), "\n"))
 }
@@ -392,7 +397,7 @@ func TestChat(t *testing.T) {
 	require.Equal(t, "guest 3 goes: <nil>", first.hear())
 
 	require.NoError(t, syscall.Kill(-r.Process.Pid, syscall.SIGINT))
-	require.Equal(t, 130, r.end(t, server))
+	require.Equal(t, 130, r.end(t, server), r.stderr)
 	r.leavesNothing(t)
 }
 
@@ -423,6 +428,25 @@ func (p *peer) hear() string {
 	line, err := p.ReadString('\n')
 	require.NoError(p.t, err)
 	return strings.TrimSuffix(line, "\n")
+}
+
+// long is how many lines of code a program may have that one reads in one go, without
+// comments and blank lines.
+const long = 90
+
+func TestExamplesAreShort(t *testing.T) {
+	for name := range all {
+		lines := 0
+		files, err := filepath.Glob(name + "/*.go")
+		require.NoError(t, err)
+		for _, file := range files {
+			source, err := os.ReadFile(file)
+			require.NoError(t, err)
+			lines += len(regexp.MustCompile(`(?m)^[ \t]*[^/ \t\n].*$|^[ \t]*/[^/].*$`).FindAll(source, -1))
+		}
+		t.Logf("%s: %d lines of code", name, lines)
+		require.LessOrEqual(t, lines, long, name)
+	}
 }
 
 func TestEveryExampleIsHere(t *testing.T) {

@@ -25,29 +25,27 @@ import (
 
 const width, height = 640, 480
 
-// A filter is what a worker is told: make these rows of To from what is around them in From.
+// A filter is what a worker is told: make this row of To from what is around it in From.
 type filter struct {
-	From, To   *mp.Array[byte] // gray pixels, row by row
-	Begin, End int
-	Radius     int // of the blur
+	From, To *mp.Array[byte] // gray pixels, row by row
+	Row      int
+	Radius   int // of the blur
 }
 
-var blur = mp.Register("blur", func(ctx context.Context, f filter) (struct{}, error) {
+var blur = mp.RegisterTask("blur", func(_ context.Context, f filter) error {
 	from, to := picture(f.From), picture(f.To)
 	defer runtime.KeepAlive(f) // the memory is there as long as somebody has the Array
-	for y := f.Begin; y < f.End && ctx.Err() == nil; y++ {
-		for x := range width {
-			sum, n := 0, 0
-			around := image.Rect(x-f.Radius, y-f.Radius, x+f.Radius+1, y+f.Radius+1).Intersect(from.Rect)
-			for v := around.Min.Y; v < around.Max.Y; v++ {
-				for _, pixel := range from.Pix[v*width+around.Min.X : v*width+around.Max.X] {
-					sum, n = sum+int(pixel), n+1
-				}
+	for x := range width {
+		sum, n := 0, 0
+		around := image.Rect(x-f.Radius, f.Row-f.Radius, x+f.Radius+1, f.Row+f.Radius+1).Intersect(from.Rect)
+		for y := around.Min.Y; y < around.Max.Y; y++ {
+			for _, pixel := range from.Pix[y*width+around.Min.X : y*width+around.Max.X] {
+				sum, n = sum+int(pixel), n+1
 			}
-			to.Pix[y*width+x] = byte(sum / n)
 		}
+		to.Pix[f.Row*width+x] = byte(sum / n)
 	}
-	return struct{}{}, ctx.Err()
+	return nil
 })
 
 // picture is an image whose pixels are the shared memory itself.
@@ -79,11 +77,11 @@ func run(ctx context.Context, file string, workers, radius int) error {
 	for i := range from.Slice() { // a chessboard
 		from.Set(i, byte(255*((i%width/40+i/width/40)%2)))
 	}
-	var parts []filter
-	for y := 0; y < height; y += 16 {
-		parts = append(parts, filter{from, to, y, y + 16, radius})
+	var rows []filter
+	for y := range height {
+		rows = append(rows, filter{from, to, y, radius})
 	}
-	if _, err := blur.Map(ctx, pool, parts); err != nil {
+	if _, err := blur.Map(ctx, pool, rows); err != nil {
 		return err
 	}
 	var encoded bytes.Buffer

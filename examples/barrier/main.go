@@ -91,10 +91,5 @@ func run(ctx context.Context, n, huts int) error {
 	if err := all[0].Kill(); err != nil {
 		return err
 	}
-	for _, p := range all[1:] {
-		if err := p.Wait(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return mp.WaitAll(ctx, all[1:]...)
 }

@@ -20,23 +20,20 @@ import (
 	"flag"
 	"fmt"
 	"net"
-	"os"
 	"sync"
 
 	"github.com/mpgo/mp"
 	"github.com/mpgo/mp/examples/internal/program"
 )
 
-// A guest is a process that serves one connection.
+// A guest is whom a process serves.
 type guest struct {
 	Name  string
-	Says  *mp.Queue[string] // to all
-	Hears *mp.Queue[string] // from the server
+	Says  *mp.Queue[string] // to the server
+	Hears *mp.Queue[string] // from it
 }
 
-var guests = mp.RegisterType[guest]("guest")
-
-func (g *guest) Run(ctx context.Context) error {
+var serve = mp.RegisterTask("guest", func(ctx context.Context, g guest) error {
 	conn, err := net.FileConn(mp.ExtraFiles()[0])
 	if err != nil {
 		return err
@@ -50,49 +47,32 @@ func (g *guest) Run(ctx context.Context) error {
 	lines := bufio.NewScanner(conn)
 	for lines.Scan() {
 		if lines.Text() == "/crash" {
-			me, _ := os.FindProcess(os.Getpid())
-			_ = me.Kill()
+			program.Die()
 		}
 		if err := g.Says.Put(ctx, g.Name+": "+lines.Text()); err != nil {
 			return err
 		}
 	}
 	return lines.Err()
-}
+})
 
-// A room is the server's list of those who hear what is said.
-type room struct {
-	mu    sync.Mutex
-	hears map[string]*mp.Queue[string]
-}
+var present sync.Map // the queues of those who are there, by their names
 
-// tell prints a line, and passes it on to everybody.
-func (r *room) tell(line string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	fmt.Println(line)
-	for _, q := range r.hears {
-		_ = q.TryPut(line) // who is too slow misses it
-	}
-}
-
-// serve has a process serve a connection, and returns when that is over.
-func (r *room) serve(ctx context.Context, conn net.Conn, g guest) error {
+// welcome has a process serve a connection, and returns when that is over.
+func welcome(ctx context.Context, conn net.Conn, g guest) (err error) {
 	defer conn.Close()
+	defer func() { _ = g.Says.Put(ctx, fmt.Sprintf("%s goes: %v", g.Name, err)) }()
 	socket, err1 := conn.(*net.TCPConn).File()
 	hears, err2 := mp.NewQueue[string](100)
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
 	defer socket.Close()
-	r.mu.Lock()
-	r.hears[g.Name], g.Hears = hears, hears
-	r.mu.Unlock()
-	r.tell(g.Name + " comes")
-	_, err := guests.Run(ctx, g, mp.WithName(g.Name), mp.WithExtraFiles(socket))
-	r.mu.Lock()
-	delete(r.hears, g.Name)
-	r.mu.Unlock()
+	g.Hears = hears
+	present.Store(g.Name, hears)
+	defer present.Delete(g.Name)
+	_ = g.Says.Put(ctx, g.Name+" comes")
+	_, err = serve.Run(ctx, g, mp.WithName(g.Name), mp.WithExtraFiles(socket))
 	return err
 }
 
@@ -103,20 +83,20 @@ func main() {
 }
 
 func run(ctx context.Context, addr string) error {
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
+	listener, err1 := net.Listen("tcp", addr)
+	said, err2 := mp.NewQueue[string](100)
+	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
 	context.AfterFunc(ctx, func() { _ = listener.Close() })
 	fmt.Println("listening on", listener.Addr())
-	says, err := mp.NewQueue[string](100)
-	if err != nil {
-		return err
-	}
-	r := &room{hears: make(map[string]*mp.Queue[string])}
 	go func() {
-		for line := range says.All(ctx) {
-			r.tell(line)
+		for line := range said.All(ctx) { // print it, and tell everybody
+			fmt.Println(line)
+			present.Range(func(_, hears any) bool {
+				_ = hears.(*mp.Queue[string]).TryPut(line) // who is too slow misses it
+				return true
+			})
 		}
 	}()
 	for n := 1; ; n++ {
@@ -124,10 +104,6 @@ func run(ctx context.Context, addr string) error {
 		if err != nil {
 			return err
 		}
-		g := guest{Name: fmt.Sprint("guest ", n), Says: says}
-		go func() {
-			err := r.serve(ctx, conn, g)
-			r.tell(fmt.Sprintf("%s goes: %v", g.Name, err))
-		}()
+		go welcome(ctx, conn, guest{Name: fmt.Sprint("guest ", n), Says: said})
 	}
 }

@@ -42,45 +42,34 @@ func (p pot) change(ctx context.Context, ready func() bool, f func() error) erro
 
 const full = 3
 
-// A cook fills the pot for ever.
-type cook struct{ Pot pot }
-
-var cooks = mp.RegisterType[cook]("cook")
-
-func (c *cook) Run(ctx context.Context) error {
-	empty := func() bool { return c.Pot.Portions.Load() == 0 }
-	for {
-		err := c.Pot.change(ctx, empty, func() error {
+// cook fills the pot for ever.
+var cook = mp.RegisterTask("cook", func(ctx context.Context, p pot) (err error) {
+	for err == nil {
+		empty := func() bool { return p.Portions.Load() == 0 }
+		err = p.change(ctx, empty, func() error {
 			fmt.Println("the cook fills the pot")
-			return c.Pot.Portions.Store(full)
+			return p.Portions.Store(full)
 		})
-		if err != nil {
-			return err
-		}
 	}
-}
+	return err
+})
 
 type guest struct {
 	Number, Meals int
 	Pot           pot
 }
 
-var guests = mp.RegisterType[guest]("guest")
-
-func (g *guest) Run(ctx context.Context) error {
-	filled := func() bool { return g.Pot.Portions.Load() > 0 }
-	for range g.Meals {
-		err := g.Pot.change(ctx, filled, func() error {
+var eat = mp.RegisterTask("eat", func(ctx context.Context, g guest) (err error) {
+	for meal := 0; meal < g.Meals && err == nil; meal++ {
+		filled := func() bool { return g.Pot.Portions.Load() > 0 }
+		err = g.Pot.change(ctx, filled, func() error {
 			left, err := mp.Add(g.Pot.Portions, -1)
 			fmt.Printf("guest %d eats, %d left\n", g.Number, left)
 			return err
 		})
-		if err != nil {
-			return err
-		}
 	}
-	return nil
-}
+	return err
+})
 
 func main() {
 	mp.Init()
@@ -90,32 +79,26 @@ func main() {
 }
 
 func run(ctx context.Context, n, meals int) error {
-	lock, err1 := mp.NewMutex()
-	portions, err2 := mp.NewValue(0)
+	portions, err1 := mp.NewValue(0)
+	changed, err2 := mp.NewCond(nil) // with a lock of its own
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	changed, err := mp.NewCond(lock)
-	if err != nil {
-		return err
-	}
 	p := pot{portions, changed}
-	theCook, err := cooks.Start(ctx, cook{p})
+	theCook, err := cook.Start(ctx, p)
 	if err != nil {
 		return err
 	}
-	var all []*mp.Process
+	var guests []*mp.Process
 	for number := 1; number <= n; number++ {
-		g, err := guests.Start(ctx, guest{number, meals, p})
+		g, err := eat.Start(ctx, guest{number, meals, p})
 		if err != nil {
 			return err
 		}
-		all = append(all, g)
+		guests = append(guests, g)
 	}
-	for _, g := range all {
-		if err := g.Wait(ctx); err != nil {
-			return err
-		}
+	if err := mp.WaitAll(ctx, guests...); err != nil {
+		return err
 	}
 	fmt.Println(n*meals, "portions were eaten")
 	return theCook.Terminate()

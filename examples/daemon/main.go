@@ -31,20 +31,21 @@ type heart struct {
 	Beats *mp.Conn[int] // the sending end of a pipe
 }
 
-var beat = mp.Register("beat", func(ctx context.Context, h heart) (struct{}, error) {
+var beat = mp.RegisterTask("beat", func(ctx context.Context, h heart) error {
 	for n := 1; ; n++ {
 		if err := program.Pause(ctx, h.Every); err != nil {
-			return struct{}{}, err
+			return err
 		}
 		if err := h.Beats.Send(ctx, n); err != nil {
-			return struct{}{}, err
+			return err
 		}
 	}
 })
 
 // live has a heart of its own, in a process below it.
-var live = mp.Register("live", func(ctx context.Context, h heart) (struct{}, error) {
-	return beat.Run(ctx, h)
+var live = mp.RegisterTask("live", func(ctx context.Context, h heart) error {
+	_, err := beat.Run(ctx, h)
+	return err
 })
 
 func main() {

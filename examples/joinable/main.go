@@ -31,14 +31,9 @@ type cook struct {
 	Slow   *mp.Event // nil, or: set it with an order taken, and never finish
 }
 
-var cooks = mp.RegisterType[cook]("cook")
-
-func (c *cook) Run(ctx context.Context) error {
-	for {
-		order, err := c.Orders.Receive(ctx)
-		if errors.Is(err, mp.ErrClosed) {
-			return nil
-		}
+// cooks do orders until there are no more, and nobody has one that might come back.
+var cooks = mp.RegisterTask("cook", func(ctx context.Context, c cook) error {
+	for order, err := range c.Orders.Deliveries(ctx) {
 		if err != nil {
 			return err
 		}
@@ -53,7 +48,8 @@ func (c *cook) Run(ctx context.Context) error {
 			return err
 		}
 	}
-}
+	return ctx.Err()
+})
 
 func main() {
 	mp.Init()

@@ -94,12 +94,7 @@ func run(ctx context.Context, n int, song time.Duration) error {
 		}
 		others = append(others, p)
 	}
-	for _, p := range others {
-		if err := p.Wait(ctx); err != nil {
-			return err
-		}
-	}
-	if err := first.Kill(); err != nil {
+	if err := errors.Join(mp.WaitAll(ctx, others...), first.Kill()); err != nil {
 		return err
 	}
 	<-first.Done()

@@ -30,18 +30,18 @@ type message struct {
 }
 
 // multiply answers questions until there are no more.
-var multiply = mp.Register("multiply", func(ctx context.Context, questions *mp.Conn[message]) (struct{}, error) {
+var multiply = mp.RegisterTask("multiply", func(ctx context.Context, questions *mp.Conn[message]) error {
 	for {
 		m, err := questions.Recv(ctx)
 		if errors.Is(err, io.EOF) {
-			return struct{}{}, nil
+			return nil
 		}
 		if err != nil {
-			return struct{}{}, err
+			return err
 		}
 		m.Result = m.A * m.B
 		if err := questions.Send(ctx, m); err != nil {
-			return struct{}{}, err
+			return err
 		}
 	}
 })

@@ -15,7 +15,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"iter"
 	"sync"
 
 	"github.com/mpgo/mp"
@@ -85,9 +84,13 @@ func run(ctx context.Context, workers, last int) error {
 
 // longest finds the number that takes the most steps. Python: imap, and tqdm
 func longest(ctx context.Context, pool *mp.Pool, last int) error {
+	numbers := func(yield func(int) bool) { // goes on when a worker is about to need a number
+		for n := 1; n <= last && yield(n); n++ {
+		}
+	}
 	progress := &mp.Progress{Pool: pool, Total: last}
 	n, most, record := 0, -1, 0
-	for steps, err := range mp.Track(progress, collatz.MapSeq(ctx, pool, upTo(last), mp.WithChunk(100))) {
+	for steps, err := range mp.Track(progress, collatz.MapSeq(ctx, pool, numbers, mp.WithChunk(100))) {
 		if err != nil {
 			return err
 		}
@@ -97,12 +100,4 @@ func longest(ctx context.Context, pool *mp.Pool, last int) error {
 	}
 	fmt.Printf("MapSeq: of the numbers up to %d, %d takes the most steps: %d\n", last, record, most)
 	return nil
-}
-
-// upTo is asked for a number when a worker is about to need one.
-func upTo(last int) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		for n := 1; n <= last && yield(n); n++ {
-		}
-	}
 }

@@ -32,9 +32,9 @@ var square = mp.Register("square", func(_ context.Context, n int) (int, error) {
 	return n * n, nil
 })
 
-var greet = mp.Register("greet", func(_ context.Context, whom string) (struct{}, error) {
+var greet = mp.RegisterTask("greet", func(_ context.Context, whom string) error {
 	fmt.Printf("%s: hello, %s, from pid %d\n", mp.Current().Name, whom, os.Getpid())
-	return struct{}{}, nil
+	return nil
 })
 
 // A countdown is a type that processes can run.

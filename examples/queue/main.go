@@ -19,47 +19,44 @@ import (
 	"github.com/mpgo/mp/examples/internal/program"
 )
 
-// A producer puts First, First+Step and so on, below End.
-type producer struct {
+// A span is what a producer puts: First, First+Step and so on, below End.
+type span struct {
 	First, Step, End int
 	Numbers          *mp.Queue[int]
 }
 
-var producers = mp.RegisterType[producer]("producer")
-
-func (p *producer) Run(ctx context.Context) error {
-	for i := p.First; i < p.End; i += p.Step {
-		if err := p.Numbers.Put(ctx, i); err != nil {
+var produce = mp.RegisterTask("produce", func(ctx context.Context, s span) error {
+	for i := s.First; i < s.End; i += s.Step {
+		if err := s.Numbers.Put(ctx, i); err != nil {
 			return err
 		}
 	}
 	return nil
-}
+})
 
 type result struct {
 	I     int
 	Power string // it has too many digits for an int
 }
 
-type consumer struct {
+// A line is what a consumer has on both of its sides.
+type line struct {
 	Numbers *mp.Queue[int]
 	Results *mp.Queue[result]
 }
 
-var consumers = mp.RegisterType[consumer]("consumer")
-
-func (c *consumer) Run(ctx context.Context) error {
-	for i, err := range c.Numbers.All(ctx) {
+var consume = mp.RegisterTask("consume", func(ctx context.Context, l line) error {
+	for i, err := range l.Numbers.All(ctx) {
 		if err != nil {
 			return err
 		}
 		n := big.NewInt(int64(i))
-		if err := c.Results.Put(ctx, result{i, n.Exp(n, n, nil).String()}); err != nil {
+		if err := l.Results.Put(ctx, result{i, n.Exp(n, n, nil).String()}); err != nil {
 			return err
 		}
 	}
-	return nil
-}
+	return ctx.Err()
+})
 
 func main() {
 	mp.Init()
@@ -73,25 +70,25 @@ func run(ctx context.Context, n int) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	var putting, getting []*mp.Process
-	for i := range 3 {
-		p, err := producers.Start(ctx, producer{i, 3, n, numbers})
+	producers, consumers := make([]*mp.Process, 3), make([]*mp.Process, 2)
+	for i := range producers {
+		p, err := produce.Start(ctx, span{i, len(producers), n, numbers})
 		if err != nil {
 			return err
 		}
-		putting = append(putting, p)
+		producers[i] = p
 	}
-	for range 2 {
-		c, err := consumers.Start(ctx, consumer{numbers, results})
+	for i := range consumers {
+		p, err := consume.Start(ctx, line{numbers, results})
 		if err != nil {
 			return err
 		}
-		getting = append(getting, c)
+		consumers[i] = p
 	}
-	if err := join(ctx, putting, numbers.Close); err != nil {
-		return err
-	}
-	if err := join(ctx, getting, results.Close); err != nil {
+	err := errors.Join(
+		mp.WaitAll(ctx, producers...), numbers.Close(),
+		mp.WaitAll(ctx, consumers...), results.Close())
+	if err != nil {
 		return err
 	}
 	powers := make(map[int]string)
@@ -102,16 +99,6 @@ func run(ctx context.Context, n int) error {
 		powers[r.I] = r.Power
 	}
 	fmt.Println(powers)
-	fmt.Printf("%d producers and %d consumers: %d results\n", len(putting), len(getting), len(powers))
+	fmt.Printf("%d producers and %d consumers: %d results\n", len(producers), len(consumers), len(powers))
 	return nil
-}
-
-// join waits for all of the processes, and then closes their queue.
-func join(ctx context.Context, processes []*mp.Process, closeQueue func() error) error {
-	for _, p := range processes {
-		if err := p.Wait(ctx); err != nil {
-			return err
-		}
-	}
-	return closeQueue()
 }

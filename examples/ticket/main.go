@@ -1,7 +1,7 @@
 // Command ticket sells the tickets of one stock, a JSON file, to several processes:
 // without a lock, where tickets are sold twice; with a Mutex; and with a Mutex whose
 // owner is killed in the middle of a sale, when a ticket has left the stock and nobody
-// has it yet. The next one that wants the lock is told so, and repairs the stock.
+// has it yet. The next one that wants the lock repairs the stock first.
 //
 // Python: the well-known ticket sale with Lock, where a buyer that is killed keeps the
 // lock for ever.
@@ -16,10 +16,7 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -29,114 +26,86 @@ import (
 
 // A sale is what a buyer has to know.
 type sale struct {
-	File  string
-	Start *mp.Barrier // where the buyers wait for each other
-	Lock  *mp.Mutex   // nil for none
+	How    string
+	File   string // has the number of tickets that are left
+	Total  int
+	Sold   *mp.Value[int]
+	Lock   *mp.Mutex // nil for none
+	Victim bool      // this buyer is killed in the middle of its first sale
 }
 
 var errSoldOut = errors.New("sold out")
 
-// buyer buys until nothing is left, and returns how many tickets it got.
-var buyer = mp.Register("buyer", func(ctx context.Context, s sale) (bought int, err error) {
-	_, err = s.Start.Wait(ctx)
-	for err == nil {
-		err = s.locked(ctx, s.buy)
-		if err == nil {
-			bought++
-		}
-		if errors.Is(err, mp.ErrOwnerDied) {
-			err = s.Lock.Recover(ctx, s.repair)
-		}
-		if errors.Is(err, mp.ErrHealthy) {
-			err = nil // another buyer has repaired it
+// buyer buys until nothing is left.
+var buyer = mp.RegisterTask("buyer", func(ctx context.Context, s sale) (err error) {
+	for err == nil && ctx.Err() == nil {
+		if s.Lock == nil {
+			err = s.buy()
+		} else {
+			err = s.Lock.WithRepair(ctx, s.repair, s.buy)
 		}
 	}
 	if err == errSoldOut {
-		err = nil
+		return nil
 	}
-	return bought, err
+	return err
 })
 
-func (s sale) locked(ctx context.Context, f func() error) error {
-	if s.Lock == nil {
-		return f()
-	}
-	return s.Lock.With(ctx, f)
-}
-
 func (s sale) buy() error {
-	kill := false
-	err := change(s.File, func(st *stock) error {
-		if st.Left == 0 {
-			return errSoldOut
-		}
-		st.Left--
-		kill, st.Kill = st.Kill, false
-		time.Sleep(time.Millisecond) // without a lock, others read the file now
-		return nil
-	})
-	if err != nil {
+	var left int
+	if err := program.Load(s.File, &left); err != nil {
 		return err
 	}
-	if kill {
-		me, _ := os.FindProcess(os.Getpid())
-		_ = me.Kill()
+	if left == 0 {
+		return errSoldOut
 	}
-	return change(s.File, func(st *stock) error { st.Sold++; return nil })
+	time.Sleep(5 * time.Millisecond) // without a lock, others read the file now
+	if err := program.Save(s.File, left-1); err != nil {
+		return err
+	}
+	if s.Victim {
+		program.Die()
+	}
+	_, err := mp.Add(s.Sold, 1)
+	return err
 }
 
 func (s sale) repair() error {
 	fmt.Println("a buyer was killed: its ticket is for sale again")
-	return change(s.File, func(st *stock) error { st.Left = st.Total - st.Sold; return nil })
+	return program.Save(s.File, s.Total-s.Sold.Load())
 }
 
 func main() {
 	mp.Init()
-	n := program.Count("buyers", 2, 4, "how many `processes` buy")
+	buyers := program.Count("buyers", 2, 4, "how many `processes` buy")
 	tickets := program.Count("tickets", 1, 10, "how many tickets there are")
-	dir := flag.String("dir", os.TempDir(), "`folder` for the file, which is removed at the end")
-	program.Main(func(ctx context.Context) error { return run(ctx, *dir, *n, *tickets) })
+	program.Main(func(ctx context.Context) error { return run(ctx, *buyers, *tickets) })
 }
 
-func run(ctx context.Context, dir string, n, tickets int) error {
-	dir, err := os.MkdirTemp(dir, "ticket")
-	if err != nil {
+func run(ctx context.Context, buyers, tickets int) error {
+	pool, err1 := mp.NewPool(ctx, buyers)
+	file, err2 := program.TempFile("stock.json")
+	sold, err3 := mp.NewValue(0)
+	lock, err4 := mp.NewMutex()
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return err
 	}
-	mp.AtExit(func() { _ = os.RemoveAll(dir) }) // when the last buyer is gone
-	pool, err1 := mp.NewPool(ctx, n)
-	start, err2 := mp.NewBarrier(n)
-	lock, err3 := mp.NewMutex()
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return err
+	for _, s := range []sale{
+		{"without a lock", file, tickets, sold, nil, false},
+		{"with a Mutex", file, tickets, sold, lock, false},
+		{"with a Mutex and a kill", file, tickets, sold, lock, true},
+	} {
+		if err := errors.Join(program.Save(file, tickets), sold.Store(0)); err != nil {
+			return err
+		}
+		if s.Victim {
+			_, _ = buyer.Call(ctx, pool, s) // a *WorkerDiedError
+			s.Victim = false
+		}
+		if _, err := buyer.Map(ctx, pool, slices.Repeat([]sale{s}, buyers), mp.WithChunk(1)); err != nil {
+			return err
+		}
+		fmt.Printf("%s: %d tickets, %d sold\n", s.How, tickets, sold.Load())
 	}
-	s := sale{filepath.Join(dir, "stock.json"), start, nil}
-	st := stock{Total: tickets, Left: tickets}
-	if err := s.sell(ctx, "without a lock", pool, st); err != nil {
-		return err
-	}
-	s.Lock = lock
-	if err := s.sell(ctx, "with a Mutex", pool, st); err != nil {
-		return err
-	}
-	st.Kill = true
-	return s.sell(ctx, "with a Mutex and a kill", pool, st)
-}
-
-func (s sale) sell(ctx context.Context, how string, pool *mp.Pool, st stock) error {
-	if err := st.write(s.File); err != nil {
-		return err
-	}
-	everybody := slices.Repeat([]sale{s}, pool.Workers())
-	bought, err := buyer.Map(ctx, pool, everybody, mp.WithChunk(1), mp.WithAllErrors())
-	var died *mp.WorkerDiedError
-	if err != nil && !(st.Kill && errors.As(err, &died)) {
-		return err
-	}
-	sold := 0
-	for _, n := range bought {
-		sold += n
-	}
-	fmt.Printf("%s: %d tickets, %d sold\n", how, st.Total, sold)
 	return nil
 }

@@ -86,10 +86,5 @@ func run(ctx context.Context, n int, phase time.Duration) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range all {
-		if err := p.Wait(ctx); err != nil {
-			return err
-		}
-	}
-	return theLight.Terminate()
+	return errors.Join(mp.WaitAll(ctx, all...), theLight.Terminate())
 }

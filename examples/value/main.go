@@ -15,7 +15,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/mpgo/mp"
 	"github.com/mpgo/mp/examples/internal/program"
@@ -26,91 +25,69 @@ type counting struct {
 	Times   int
 }
 
-var countings = mp.RegisterType[counting]("counting")
-
-func (c *counting) Run(ctx context.Context) error {
+var count = mp.RegisterTask("count", func(_ context.Context, c counting) error {
 	for range c.Times {
 		if _, err := mp.Add(c.Counter, 1); err != nil {
 			return err
 		}
 	}
 	return nil
-}
+})
 
 // An account is any struct of numbers.
 type account struct{ Ann, Bob int }
 
 func (a account) String() string { return fmt.Sprintf("ann has %d, bob has %d", a.Ann, a.Bob) }
 
-// A transfer gives 10 of ann's money to bob.
 type transfer struct {
-	Account *mp.Value[account]
-	Halfway *mp.Event // nil, or: set it in the middle, and stay there
+	Money  *mp.Value[account]
+	Killed bool // in the middle
 }
 
-var transfers = mp.RegisterType[transfer]("transfer")
-
-func (t *transfer) Run(ctx context.Context) error {
-	return t.Account.Update(ctx, func(a *account) {
+// give gives 10 of ann's money to bob.
+var give = mp.RegisterTask("give", func(ctx context.Context, t transfer) error {
+	return t.Money.Update(ctx, func(a *account) {
 		a.Ann -= 10
-		if t.Halfway != nil {
-			_ = t.Halfway.Set()
-			time.Sleep(1000 * time.Hour)
+		if t.Killed {
+			program.Die()
 		}
 		a.Bob += 10
 	})
-}
+})
 
 func main() {
 	mp.Init()
 	n := program.Count("processes", 1, 4, "how many `processes` count")
 	times := program.Count("times", 1, 10000, "how far each of them counts")
-	program.Main(func(ctx context.Context) error {
-		if err := count(ctx, *n, *times); err != nil {
-			return err
-		}
-		return pay(ctx)
-	})
+	program.Main(func(ctx context.Context) error { return run(ctx, *n, *times) })
 }
 
-func count(ctx context.Context, n, times int) error {
-	counter, err := mp.NewValue(0)
-	if err != nil {
+func run(ctx context.Context, n, times int) error {
+	counter, err1 := mp.NewValue(0)
+	money, err2 := mp.NewValue(account{50, 50})
+	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
 	var all []*mp.Process
 	for range n {
-		p, err := countings.Start(ctx, counting{counter, times})
+		p, err := count.Start(ctx, counting{counter, times})
 		if err != nil {
 			return err
 		}
 		all = append(all, p)
 	}
-	for _, p := range all {
-		if err := p.Wait(ctx); err != nil {
-			return err
-		}
+	if err := mp.WaitAll(ctx, all...); err != nil {
+		return err
 	}
 	fmt.Println(n, "processes counted to", counter.Load())
-	return nil
-}
 
-func pay(ctx context.Context) error {
-	money, err1 := mp.NewValue(account{50, 50})
-	halfway, err2 := mp.NewEvent()
-	if err := errors.Join(err1, err2); err != nil {
-		return err
-	}
 	fmt.Println(money)
-	p, err := transfers.Start(ctx, transfer{money, halfway})
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(halfway.Wait(ctx), p.Kill()); err != nil {
+	_, err := give.Run(ctx, transfer{money, true})
+	if ctx.Err() != nil {
 		return err
 	}
 	fmt.Println("killed in the middle of a transfer:", money)
-	if _, err := transfers.Run(ctx, transfer{money, nil}); err != nil {
+	if _, err := give.Run(ctx, transfer{money, false}); err != nil {
 		return err
 	}
 	fmt.Println("another transfer:", money)

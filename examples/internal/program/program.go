@@ -1,4 +1,5 @@
-// Package program is the frame that all examples have: flags, Ctrl-C and exit codes.
+// Package program is the frame that all examples have: flags, Ctrl-C and exit codes, and
+// what several of them need.
 // A program of your own has one like it, or does without.
 package program
 
@@ -54,12 +55,20 @@ func Main(run func(ctx context.Context) error) {
 		stop()
 	})
 	err := run(ctx)
+	if err != nil && !interrupted(err) {
+		_ = Pause(ctx, moment)
+	}
 	code := exitCode(ctx, err)
 
 	stop() // ctx has ended now in any case, and with it what is left
 	_ = mp.Shutdown(ctx)
 	os.Exit(code)
 }
+
+// moment is for hearing of a signal. Ctrl-C comes to all processes of a program at once: a
+// child that has only just begun may have ended of it, and run may have failed for lack of
+// that child, before this process is told.
+const moment = 200 * time.Millisecond
 
 func exitCode(ctx context.Context, err error) int {
 	switch {

@@ -160,7 +160,7 @@ func (a *Array[T]) Update(ctx context.Context, f func([]T)) error {
 		return nil
 	})
 	runtime.KeepAlive(a)
-	return err
+	return a.tell("update", err)
 }
 
 // Recover repairs what a process left that died in Update: it calls repair with
@@ -178,7 +178,7 @@ func (a *Array[T]) Recover(ctx context.Context, repair func([]T) error) error {
 		return repair(a.view.elements)
 	})
 	runtime.KeepAlive(a)
-	return err
+	return a.tell("recover", err)
 }
 
 // AddAt adds delta to element i and returns the sum. It waits for nobody, and is

@@ -85,7 +85,7 @@ func (b *Barrier) Wait(ctx context.Context) (index int, err error) {
 	}
 	index, err = b.view.Wait(ctx)
 	runtime.KeepAlive(b)
-	return index, err
+	return index, b.tell("wait", err)
 }
 
 // Abort breaks the barrier.
@@ -95,7 +95,7 @@ func (b *Barrier) Abort() error {
 	}
 	err := b.view.Abort()
 	runtime.KeepAlive(b)
-	return err
+	return b.tell("abort", err)
 }
 
 // Reset makes the barrier as new. Those who wait get ErrBrokenBarrier.
@@ -105,7 +105,7 @@ func (b *Barrier) Reset() error {
 	}
 	err := b.view.Reset()
 	runtime.KeepAlive(b)
-	return err
+	return b.tell("reset", err)
 }
 
 // Broken reports whether the barrier is broken.

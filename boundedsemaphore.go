@@ -56,7 +56,7 @@ func (s *BoundedSemaphore) Acquire(ctx context.Context) error {
 	}
 	err := s.view.Acquire(ctx)
 	runtime.KeepAlive(s)
-	return err
+	return s.tell("acquire", err)
 }
 
 // TryAcquire takes a permit if there is one, and reports whether it did.
@@ -66,7 +66,7 @@ func (s *BoundedSemaphore) TryAcquire() (bool, error) {
 	}
 	ok, err := s.view.TryAcquire()
 	runtime.KeepAlive(s)
-	return ok, err
+	return ok, s.tell("acquire", err)
 }
 
 // Release gives one permit of this process back; ErrOverRelease if it has none.
@@ -76,7 +76,7 @@ func (s *BoundedSemaphore) Release() error {
 	}
 	err := s.view.Release()
 	runtime.KeepAlive(s)
-	return err
+	return s.tell("release", err)
 }
 
 // Value is the number of permits that are to be had. Python: get_value.

@@ -98,7 +98,7 @@ var (
 	ErrTooDeep = errors.New("too many generations of processes: this one may not start any (see WithMaxDepth)")
 
 	// ErrAlive: the process has not ended yet.
-	ErrAlive = errors.New("the process is alive")
+	ErrAlive = errors.New("the process is alive; Wait for its end")
 
 	// ErrParentDied is the cause of a child's context when its parent is gone.
 	ErrParentDied = errors.New("the parent process died")

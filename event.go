@@ -47,7 +47,7 @@ func (e *Event) Set() error {
 	}
 	err := e.view.Set()
 	runtime.KeepAlive(e)
-	return err
+	return e.tell("set", err)
 }
 
 // Clear unsets the flag. Those who were waiting when it was set go on all the
@@ -58,7 +58,7 @@ func (e *Event) Clear() error {
 	}
 	err := e.view.Clear()
 	runtime.KeepAlive(e)
-	return err
+	return e.tell("clear", err)
 }
 
 // IsSet reports whether the flag is set.
@@ -79,7 +79,7 @@ func (e *Event) Wait(ctx context.Context) error {
 	}
 	err := e.view.Wait(ctx)
 	runtime.KeepAlive(e)
-	return err
+	return e.tell("wait", err)
 }
 
 // String tells whether the flag is set.

@@ -114,6 +114,15 @@ func (h *handle[V, D]) unusable() error {
 	return fmt.Errorf("mp: this %s was freed: %w", d.what(), ErrClosed)
 }
 
+// tell says what was tried with which object, if err is an error.
+func (h *handle[V, D]) tell(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var d D
+	return fmt.Errorf("mp: %s: %s: %w", d.what(), what, err)
+}
+
 // free gives the share back.
 func (h *handle[V, D]) free() error {
 	if h.share == nil || h.freed.Swap(true) {

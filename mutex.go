@@ -86,7 +86,7 @@ func (m *Mutex) Lock(ctx context.Context) error {
 	}
 	err := m.view.Lock(ctx)
 	runtime.KeepAlive(m)
-	return err
+	return m.tell("lock", err)
 }
 
 // TryLock locks m if that is possible at once, and reports whether it did. The
@@ -97,7 +97,7 @@ func (m *Mutex) TryLock() (bool, error) {
 	}
 	ok, err := m.view.TryLock()
 	runtime.KeepAlive(m)
-	return ok, err
+	return ok, m.tell("lock", err)
 }
 
 // Unlock unlocks m. It is ErrNotLocked if nobody has locked it, and ErrNotOwner
@@ -108,7 +108,7 @@ func (m *Mutex) Unlock() error {
 	}
 	err := m.view.Unlock()
 	runtime.KeepAlive(m)
-	return err
+	return m.tell("unlock", err)
 }
 
 // With calls f while it holds the lock. Python: with lock.
@@ -116,8 +116,15 @@ func (m *Mutex) With(ctx context.Context, f func() error) error {
 	if !m.usable() {
 		return m.unusable()
 	}
-	err := m.view.With(ctx, f)
+	locked := false
+	err := m.view.With(ctx, func() error {
+		locked = true
+		return f()
+	})
 	runtime.KeepAlive(m)
+	if !locked {
+		return m.tell("lock", err)
+	}
 	return err
 }
 
@@ -129,8 +136,15 @@ func (m *Mutex) WithRepair(ctx context.Context, repair, f func() error) error {
 	if !m.usable() {
 		return m.unusable()
 	}
-	err := m.view.WithRepair(ctx, repair, f)
+	locked := false
+	err := m.view.WithRepair(ctx, repair, func() error {
+		locked = true
+		return f()
+	})
 	runtime.KeepAlive(m)
+	if !locked {
+		return m.tell("lock", err)
+	}
 	return err
 }
 
@@ -144,7 +158,7 @@ func (m *Mutex) Recover(ctx context.Context, repair func() error) error {
 	}
 	err := m.view.Recover(ctx, repair)
 	runtime.KeepAlive(m)
-	return err
+	return m.tell("recover", err)
 }
 
 // Owner is the process that has the lock, alive or not; held is false if none has.

@@ -535,6 +535,7 @@ func TestDeliveriesEndWhenAllIsDealtWith(t *testing.T) {
 func TestDeliveriesEndWithTheirContext(t *testing.T) {
 	q := newQueue[int](t, 4)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	require.NoError(t, q.Put(ctx, 1))
 	for d, err := range q.Deliveries(ctx) {
 		require.NoError(t, err)

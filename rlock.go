@@ -60,7 +60,7 @@ func (l *RLock) Recover(ctx context.Context, repair func() error) error {
 	}
 	err := l.view.Recover(ctx, repair)
 	runtime.KeepAlive(l)
-	return err
+	return l.tell("recover", err)
 }
 
 // Owner is the process that has the lock, alive or not; held is false if none has.
@@ -121,7 +121,7 @@ func (h *Holder) Lock(ctx context.Context) error {
 	}
 	err := h.holder.Lock(ctx)
 	runtime.KeepAlive(h)
-	return err
+	return h.lock.tell("lock", err)
 }
 
 // TryLock is Lock if that is possible at once, and reports whether it was.
@@ -131,7 +131,7 @@ func (h *Holder) TryLock() (bool, error) {
 	}
 	ok, err := h.holder.TryLock()
 	runtime.KeepAlive(h)
-	return ok, err
+	return ok, h.lock.tell("lock", err)
 }
 
 // Unlock undoes one Lock; the last one unlocks the lock. ErrNotLocked if nobody has
@@ -142,7 +142,7 @@ func (h *Holder) Unlock() error {
 	}
 	err := h.holder.Unlock()
 	runtime.KeepAlive(h)
-	return err
+	return h.lock.tell("unlock", err)
 }
 
 // With calls f while the holder has the lock. Python: with lock.
@@ -150,8 +150,15 @@ func (h *Holder) With(ctx context.Context, f func() error) error {
 	if err := h.closed(); err != nil {
 		return err
 	}
-	err := h.holder.With(ctx, f)
+	locked := false
+	err := h.holder.With(ctx, func() error {
+		locked = true
+		return f()
+	})
 	runtime.KeepAlive(h)
+	if !locked {
+		return h.lock.tell("lock", err)
+	}
 	return err
 }
 

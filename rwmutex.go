@@ -50,7 +50,7 @@ func (l *RWMutex) Lock(ctx context.Context) error {
 	}
 	err := l.view.Lock(ctx)
 	runtime.KeepAlive(l)
-	return err
+	return l.tell("lock", err)
 }
 
 // TryLock locks l for writing if that is possible at once, and reports whether
@@ -61,7 +61,7 @@ func (l *RWMutex) TryLock() (bool, error) {
 	}
 	ok, err := l.view.TryLock()
 	runtime.KeepAlive(l)
-	return ok, err
+	return ok, l.tell("lock", err)
 }
 
 // Unlock gives the writer's lock back. The errors are those of Mutex.Unlock.
@@ -71,7 +71,7 @@ func (l *RWMutex) Unlock() error {
 	}
 	err := l.view.Unlock()
 	runtime.KeepAlive(l)
-	return err
+	return l.tell("unlock", err)
 }
 
 // RLock locks l for reading, waiting until ctx ends. The errors are those of
@@ -82,7 +82,7 @@ func (l *RWMutex) RLock(ctx context.Context) error {
 	}
 	err := l.view.RLock(ctx)
 	runtime.KeepAlive(l)
-	return err
+	return l.tell("lock for reading", err)
 }
 
 // TryRLock locks l for reading if that is possible at once, and reports whether
@@ -93,7 +93,7 @@ func (l *RWMutex) TryRLock() (bool, error) {
 	}
 	ok, err := l.view.TryRLock()
 	runtime.KeepAlive(l)
-	return ok, err
+	return ok, l.tell("lock for reading", err)
 }
 
 // RUnlock gives one reader's lock back; ErrNotLocked if this process has none.
@@ -103,7 +103,7 @@ func (l *RWMutex) RUnlock() error {
 	}
 	err := l.view.RUnlock()
 	runtime.KeepAlive(l)
-	return err
+	return l.tell("unlock for reading", err)
 }
 
 // Recover repairs what a dead writer left; see Mutex.Recover.
@@ -113,7 +113,7 @@ func (l *RWMutex) Recover(ctx context.Context, repair func() error) error {
 	}
 	err := l.view.Recover(ctx, repair)
 	runtime.KeepAlive(l)
-	return err
+	return l.tell("recover", err)
 }
 
 // Readers is how many readers of live processes hold the lock.

@@ -56,7 +56,7 @@ func (s *Semaphore) Acquire(ctx context.Context) error {
 	}
 	err := s.view.Acquire(ctx)
 	runtime.KeepAlive(s)
-	return err
+	return s.tell("acquire", err)
 }
 
 // TryAcquire takes a permit if there is one, and reports whether it did.
@@ -66,7 +66,7 @@ func (s *Semaphore) TryAcquire() (bool, error) {
 	}
 	ok, err := s.view.TryAcquire()
 	runtime.KeepAlive(s)
-	return ok, err
+	return ok, s.tell("acquire", err)
 }
 
 // Release gives n permits, 1 or more, be they taken before or new. The error is
@@ -77,7 +77,7 @@ func (s *Semaphore) Release(n int) error {
 	}
 	err := s.view.Release(n)
 	runtime.KeepAlive(s)
-	return err
+	return s.tell("release", err)
 }
 
 // Value is the number of permits that are to be had. Python: get_value.

@@ -16,6 +16,7 @@ import (
 type answer struct {
 	bytes   []byte
 	handles []wire.Handle // that the result contains
+	parcel  *shm.Object   // that bytes lie in, or nil
 }
 
 // First byte of an answer.

@@ -63,7 +63,10 @@ func (d *driver) drive(w *hired) {
 		d.pool.bury(w.worker, d.pool.died(w))
 		w.clear()
 		d.pool.mourn(w)
-		w = d.replace(w.spared)
+		last := w
+		if w = d.replace(w.spared); w != nil {
+			Logger().Debug("mp: pool's worker replaced", "name", d.name, "err", last.ending())
+		}
 	}
 }
 

@@ -33,7 +33,10 @@ func (f *Func[In, Out]) Name() string { return f.name }
 //
 // In and Out may be any types that can be encoded without loss: plain types and
 // slices of them travel as raw memory, the rest as CBOR; handles of shared
-// objects arrive as handles to the same object. Register panics, naming the
+// objects arrive as handles to the same object. So what is large is best an *Array:
+// it is handed over where it lies, while a slice is copied into shared memory and out
+// of it again. Its memory is there until the last handle is freed or collected as
+// garbage, also that of the function which made it. Register panics, naming the
 // part, if a type would lose data (a func, a chan, an interface, an unexported
 // field), and if the name is taken: both are mistakes in the program that no
 // input can bring about.

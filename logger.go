@@ -13,7 +13,8 @@ var chosenLogger atomic.Pointer[slog.Logger]
 var silent = slog.New(slog.DiscardHandler)
 
 // SetLogger makes the library say what it does with processes, at slog.LevelDebug:
-// births and deaths. It says nothing by default, or with nil.
+// births and deaths, and the places in pools that others take. It says nothing by
+// default, or with nil.
 //
 // Processes that are started from now on log at the same level, as text to their
 // standard error, and those that they start; unless their program calls SetLogger,

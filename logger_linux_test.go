@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -75,6 +76,36 @@ func TestReferenceLoggingIsSilentUnlessAskedFor(t *testing.T) {
 	text, err := os.ReadFile(stderr.Name())
 	require.NoError(t, err)
 	require.Empty(t, string(text))
+}
+
+func TestWorkersThatTakeAPlaceAreLogged(t *testing.T) {
+	var text lockedBuffer
+	withLogger(t, slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	p := newPool(t, 1)
+	_, err := fails.Call(t.Context(), p, "exit")
+	require.ErrorAs(t, err, new(*WorkerDiedError))
+	eventually(t, func() bool {
+		return strings.Contains(text.String(), "level=DEBUG msg=\"mp: pool's worker replaced\" name=worker-1 err=")
+	}, "it is told")
+	require.NoError(t, p.Close())
+}
+
+// A lockedBuffer may be read while it is written.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 func TestBirthsAndDeathsAreLogged(t *testing.T) {

@@ -288,6 +288,9 @@ func (s *server) reply(ans answer) error {
 
 // reuse keeps the memory of an answer for the next.
 func (s *server) reuse(ans answer) {
+	if ans.parcel != nil {
+		return
+	}
 	if s.scratch = ans.bytes[:0]; cap(s.scratch) > scratchLimit {
 		s.scratch = nil
 	}
@@ -295,7 +298,10 @@ func (s *server) reuse(ans answer) {
 
 // keep keeps an answer for a bundle, if it can be, and goes on to the next.
 func (s *server) keep(ans answer) bool {
-	if !s.together || ans.bytes[0] != answerValue || len(ans.handles) > 0 || !s.bundle.add(ans.bytes) {
+	if !s.together || ans.bytes[0] != answerValue || len(ans.handles) > 0 || ans.parcel != nil {
+		return false
+	}
+	if !s.bundle.add(ans.bytes) {
 		return false
 	}
 	s.reuse(ans)
@@ -317,17 +323,32 @@ func (s *server) sendNow(ans answer, flags byte) error {
 
 // send writes a reply.
 func (s *server) send(ans answer, flags byte) error {
-	r := reply{number: s.work.number, how: howInline | flags, content: ans.bytes}
+	if ans.parcel != nil {
+		return s.sendParcel(ans.parcel, flags)
+	}
 	if len(ans.handles) > 0 || len(ans.bytes) > inlineLimit {
 		parcel, err := pack(s.arena, ans.bytes, ans.handles)
 		if err != nil {
 			return err
 		}
-		parcel.Address(s.pool)
-		r.how = howParcel | flags
-		r.content, _ = parcel.Ref().AppendBinary(nil)
-		parcel.Close() // before the pool gets it: who then lets go of it is the last
+		return s.sendParcel(parcel, flags)
 	}
+	return s.put(reply{number: s.work.number, how: howInline | flags, content: ans.bytes})
+}
+
+// An addressable is a parcel, or a shipment with all that goes with it.
+type addressable interface {
+	Address(to shm.Incarnation) bool
+	Ref() shm.Ref
+	Close()
+}
+
+// sendParcel writes a reply that lies in a parcel, and lets go of that.
+func (s *server) sendParcel(parcel addressable, flags byte) error {
+	parcel.Address(s.pool)
+	r := reply{number: s.work.number, how: howParcel | flags}
+	r.content, _ = parcel.Ref().AppendBinary(nil)
+	parcel.Close() // before the pool gets it: who then lets go of it is the last
 	return s.put(r)
 }
 
@@ -373,7 +394,7 @@ func serve[In, Out any](f *Func[In, Out], s *server, n uint32) (ans answer, err 
 			s.answered() // as keep would do it, without making an answer first
 			continue
 		}
-		if ans = f.answer(s.scratch[:0], out, failed); !s.keep(ans) {
+		if ans = f.answer(s, out, failed); !s.keep(ans) {
 			returned = true
 			return ans, nil
 		}
@@ -392,12 +413,30 @@ func (f *Func[In, Out]) call(ctx context.Context, s *server, arg []byte) (out Ou
 	return f.f(ctx, in)
 }
 
-// answer encodes what a call came to, in memory that it may use.
-func (f *Func[In, Out]) answer(dst []byte, out Out, err error) answer {
-	if err != nil {
+// answer encodes what a call came to. If that is known to be long, and has no handles, it
+// is put where the pool will read it, instead of being copied there afterwards.
+func (f *Func[In, Out]) answer(s *server, out Out, err error) answer {
+	switch n := f.out.Length(&out); {
+	case err != nil:
 		return errorAnswer(err)
+	case 1+n > inlineLimit:
+		return layValue(s.arena, f.out, out, n)
 	}
-	return appendValue(dst, f.out, out)
+	return appendValue(s.scratch[:0], f.out, out)
+}
+
+// layValue is valueAnswer in a parcel, for a result that has n bytes when it is encoded.
+func layValue[Out any](a *shm.Arena, c *wire.Codec[Out], v Out, n int) answer {
+	parcel, payload, err := newParcel(a, nil, 1+n)
+	if err != nil {
+		return errorAnswer(fmt.Errorf("the result cannot be sent back: %w", err))
+	}
+	payload[0] = answerValue
+	if _, err := c.Append(payload[:1], v); err != nil { // in place: there is room
+		parcel.Close()
+		return errorAnswer(fmt.Errorf("the result cannot be sent back: %w", err))
+	}
+	return answer{bytes: payload, parcel: parcel}
 }
 
 // appendValue is valueAnswer in given memory.

@@ -131,6 +131,7 @@ func (b *berth) mourn(p *mp.Process) (again bool) {
 	case full(err): // there was no memory for it to be born with
 		b.putOff.Add(1)
 		again = true
+	case errors.As(err, &exit) && exit.Signal == syscall.SIGINT: // before it came to ignore that
 	case err != nil:
 		b.failed("life %d in berth %d, %v, ended; it was %s: %v", b.life, b.number, p, b.unfinished(), err)
 	}

@@ -51,6 +51,9 @@ func (t *trial) run(ctx context.Context) (result, error) {
 	}
 	for round := range t.kills {
 		err := t.round(ctx, int64(round+1))
+		if err != nil {
+			hear(ctx)
+		}
 		if ctx.Err() != nil {
 			return t.result, ctx.Err()
 		}
@@ -60,6 +63,16 @@ func (t *trial) run(ctx context.Context) (result, error) {
 		}
 	}
 	return t.result, t.end(ctx)
+}
+
+// hear waits a moment for ctx to end. Ctrl-C comes to all processes at once: a child that
+// has only just begun may have ended of it before this process is told.
+func hear(ctx context.Context) {
+	const moment = 200 * time.Millisecond
+	select {
+	case <-ctx.Done():
+	case <-time.After(moment):
+	}
 }
 
 func (t *trial) violated(format string, args ...any) {

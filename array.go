@@ -160,7 +160,10 @@ func (a *Array[T]) Update(ctx context.Context, f func([]T)) error {
 		return nil
 	})
 	runtime.KeepAlive(a)
-	return a.tell("update", err)
+	if err != nil {
+		return a.tell("update", err)
+	}
+	return nil
 }
 
 // Recover repairs what a process left that died in Update: it calls repair with
@@ -178,7 +181,10 @@ func (a *Array[T]) Recover(ctx context.Context, repair func([]T) error) error {
 		return repair(a.view.elements)
 	})
 	runtime.KeepAlive(a)
-	return a.tell("recover", err)
+	if err != nil {
+		return a.tell("recover", err)
+	}
+	return nil
 }
 
 // AddAt adds delta to element i and returns the sum. It waits for nobody, and is

@@ -85,7 +85,10 @@ func (b *Barrier) Wait(ctx context.Context) (index int, err error) {
 	}
 	index, err = b.view.Wait(ctx)
 	runtime.KeepAlive(b)
-	return index, b.tell("wait", err)
+	if err != nil {
+		return 0, b.tell("wait", err)
+	}
+	return index, nil
 }
 
 // Abort breaks the barrier.
@@ -95,7 +98,10 @@ func (b *Barrier) Abort() error {
 	}
 	err := b.view.Abort()
 	runtime.KeepAlive(b)
-	return b.tell("abort", err)
+	if err != nil {
+		return b.tell("abort", err)
+	}
+	return nil
 }
 
 // Reset makes the barrier as new. Those who wait get ErrBrokenBarrier.
@@ -105,7 +111,10 @@ func (b *Barrier) Reset() error {
 	}
 	err := b.view.Reset()
 	runtime.KeepAlive(b)
-	return b.tell("reset", err)
+	if err != nil {
+		return b.tell("reset", err)
+	}
+	return nil
 }
 
 // Broken reports whether the barrier is broken.

@@ -102,7 +102,10 @@ func (c *Cond) Wait(ctx context.Context) error {
 	}
 	err := c.view.Wait(ctx)
 	runtime.KeepAlive(c)
-	return c.tell("wait", err)
+	if err != nil {
+		return c.tell("wait", err)
+	}
+	return nil
 }
 
 // WaitFor waits until condition holds, which it calls with the lock held, the
@@ -113,7 +116,10 @@ func (c *Cond) WaitFor(ctx context.Context, condition func() bool) error {
 	}
 	err := c.view.WaitFor(ctx, condition)
 	runtime.KeepAlive(c)
-	return c.tell("wait", err)
+	if err != nil {
+		return c.tell("wait", err)
+	}
+	return nil
 }
 
 // Notify lets n of those go on who wait. This process must hold the lock.
@@ -123,7 +129,10 @@ func (c *Cond) Notify(n int) error {
 	}
 	err := c.view.Notify(n)
 	runtime.KeepAlive(c)
-	return c.tell("notify", err)
+	if err != nil {
+		return c.tell("notify", err)
+	}
+	return nil
 }
 
 // NotifyAll lets everybody go on who waits. This process must hold the lock.
@@ -133,7 +142,10 @@ func (c *Cond) NotifyAll() error {
 	}
 	err := c.view.NotifyAll()
 	runtime.KeepAlive(c)
-	return c.tell("notify", err)
+	if err != nil {
+		return c.tell("notify", err)
+	}
+	return nil
 }
 
 // Waiting is how many of live processes wait and have not been notified.

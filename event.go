@@ -47,7 +47,10 @@ func (e *Event) Set() error {
 	}
 	err := e.view.Set()
 	runtime.KeepAlive(e)
-	return e.tell("set", err)
+	if err != nil {
+		return e.tell("set", err)
+	}
+	return nil
 }
 
 // Clear unsets the flag. Those who were waiting when it was set go on all the
@@ -58,7 +61,10 @@ func (e *Event) Clear() error {
 	}
 	err := e.view.Clear()
 	runtime.KeepAlive(e)
-	return e.tell("clear", err)
+	if err != nil {
+		return e.tell("clear", err)
+	}
+	return nil
 }
 
 // IsSet reports whether the flag is set.
@@ -79,7 +85,10 @@ func (e *Event) Wait(ctx context.Context) error {
 	}
 	err := e.view.Wait(ctx)
 	runtime.KeepAlive(e)
-	return e.tell("wait", err)
+	if err != nil {
+		return e.tell("wait", err)
+	}
+	return nil
 }
 
 // String tells whether the flag is set.

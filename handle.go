@@ -114,11 +114,9 @@ func (h *handle[V, D]) unusable() error {
 	return fmt.Errorf("mp: this %s was freed: %w", d.what(), ErrClosed)
 }
 
-// tell says what was tried with which object, if err is an error.
+// tell adds to an error what was tried with which object. Without an error nobody calls
+// it: that costs as much as a quarter of a Lock.
 func (h *handle[V, D]) tell(what string, err error) error {
-	if err == nil {
-		return nil
-	}
 	var d D
 	return fmt.Errorf("mp: %s: %s: %w", d.what(), what, err)
 }

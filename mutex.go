@@ -86,7 +86,10 @@ func (m *Mutex) Lock(ctx context.Context) error {
 	}
 	err := m.view.Lock(ctx)
 	runtime.KeepAlive(m)
-	return m.tell("lock", err)
+	if err != nil {
+		return m.tell("lock", err)
+	}
+	return nil
 }
 
 // TryLock locks m if that is possible at once, and reports whether it did. The
@@ -97,7 +100,10 @@ func (m *Mutex) TryLock() (bool, error) {
 	}
 	ok, err := m.view.TryLock()
 	runtime.KeepAlive(m)
-	return ok, m.tell("lock", err)
+	if err != nil {
+		return false, m.tell("lock", err)
+	}
+	return ok, nil
 }
 
 // Unlock unlocks m. It is ErrNotLocked if nobody has locked it, and ErrNotOwner
@@ -108,7 +114,10 @@ func (m *Mutex) Unlock() error {
 	}
 	err := m.view.Unlock()
 	runtime.KeepAlive(m)
-	return m.tell("unlock", err)
+	if err != nil {
+		return m.tell("unlock", err)
+	}
+	return nil
 }
 
 // With calls f while it holds the lock. Python: with lock.
@@ -122,7 +131,7 @@ func (m *Mutex) With(ctx context.Context, f func() error) error {
 		return f()
 	})
 	runtime.KeepAlive(m)
-	if !locked {
+	if !locked { // and so err is not nil
 		return m.tell("lock", err)
 	}
 	return err
@@ -142,7 +151,7 @@ func (m *Mutex) WithRepair(ctx context.Context, repair, f func() error) error {
 		return f()
 	})
 	runtime.KeepAlive(m)
-	if !locked {
+	if !locked { // and so err is not nil
 		return m.tell("lock", err)
 	}
 	return err
@@ -158,7 +167,10 @@ func (m *Mutex) Recover(ctx context.Context, repair func() error) error {
 	}
 	err := m.view.Recover(ctx, repair)
 	runtime.KeepAlive(m)
-	return m.tell("recover", err)
+	if err != nil {
+		return m.tell("recover", err)
+	}
+	return nil
 }
 
 // Owner is the process that has the lock, alive or not; held is false if none has.

@@ -60,7 +60,10 @@ func (l *RLock) Recover(ctx context.Context, repair func() error) error {
 	}
 	err := l.view.Recover(ctx, repair)
 	runtime.KeepAlive(l)
-	return l.tell("recover", err)
+	if err != nil {
+		return l.tell("recover", err)
+	}
+	return nil
 }
 
 // Owner is the process that has the lock, alive or not; held is false if none has.
@@ -121,7 +124,10 @@ func (h *Holder) Lock(ctx context.Context) error {
 	}
 	err := h.holder.Lock(ctx)
 	runtime.KeepAlive(h)
-	return h.lock.tell("lock", err)
+	if err != nil {
+		return h.lock.tell("lock", err)
+	}
+	return nil
 }
 
 // TryLock is Lock if that is possible at once, and reports whether it was.
@@ -131,7 +137,10 @@ func (h *Holder) TryLock() (bool, error) {
 	}
 	ok, err := h.holder.TryLock()
 	runtime.KeepAlive(h)
-	return ok, h.lock.tell("lock", err)
+	if err != nil {
+		return false, h.lock.tell("lock", err)
+	}
+	return ok, nil
 }
 
 // Unlock undoes one Lock; the last one unlocks the lock. ErrNotLocked if nobody has
@@ -142,7 +151,10 @@ func (h *Holder) Unlock() error {
 	}
 	err := h.holder.Unlock()
 	runtime.KeepAlive(h)
-	return h.lock.tell("unlock", err)
+	if err != nil {
+		return h.lock.tell("unlock", err)
+	}
+	return nil
 }
 
 // With calls f while the holder has the lock. Python: with lock.
@@ -156,7 +168,7 @@ func (h *Holder) With(ctx context.Context, f func() error) error {
 		return f()
 	})
 	runtime.KeepAlive(h)
-	if !locked {
+	if !locked { // and so err is not nil
 		return h.lock.tell("lock", err)
 	}
 	return err

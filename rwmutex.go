@@ -50,7 +50,10 @@ func (l *RWMutex) Lock(ctx context.Context) error {
 	}
 	err := l.view.Lock(ctx)
 	runtime.KeepAlive(l)
-	return l.tell("lock", err)
+	if err != nil {
+		return l.tell("lock", err)
+	}
+	return nil
 }
 
 // TryLock locks l for writing if that is possible at once, and reports whether
@@ -61,7 +64,10 @@ func (l *RWMutex) TryLock() (bool, error) {
 	}
 	ok, err := l.view.TryLock()
 	runtime.KeepAlive(l)
-	return ok, l.tell("lock", err)
+	if err != nil {
+		return false, l.tell("lock", err)
+	}
+	return ok, nil
 }
 
 // Unlock gives the writer's lock back. The errors are those of Mutex.Unlock.
@@ -71,7 +77,10 @@ func (l *RWMutex) Unlock() error {
 	}
 	err := l.view.Unlock()
 	runtime.KeepAlive(l)
-	return l.tell("unlock", err)
+	if err != nil {
+		return l.tell("unlock", err)
+	}
+	return nil
 }
 
 // RLock locks l for reading, waiting until ctx ends. The errors are those of
@@ -82,7 +91,10 @@ func (l *RWMutex) RLock(ctx context.Context) error {
 	}
 	err := l.view.RLock(ctx)
 	runtime.KeepAlive(l)
-	return l.tell("lock for reading", err)
+	if err != nil {
+		return l.tell("lock for reading", err)
+	}
+	return nil
 }
 
 // TryRLock locks l for reading if that is possible at once, and reports whether
@@ -93,7 +105,10 @@ func (l *RWMutex) TryRLock() (bool, error) {
 	}
 	ok, err := l.view.TryRLock()
 	runtime.KeepAlive(l)
-	return ok, l.tell("lock for reading", err)
+	if err != nil {
+		return false, l.tell("lock for reading", err)
+	}
+	return ok, nil
 }
 
 // RUnlock gives one reader's lock back; ErrNotLocked if this process has none.
@@ -103,7 +118,10 @@ func (l *RWMutex) RUnlock() error {
 	}
 	err := l.view.RUnlock()
 	runtime.KeepAlive(l)
-	return l.tell("unlock for reading", err)
+	if err != nil {
+		return l.tell("unlock for reading", err)
+	}
+	return nil
 }
 
 // Recover repairs what a dead writer left; see Mutex.Recover.
@@ -113,7 +131,10 @@ func (l *RWMutex) Recover(ctx context.Context, repair func() error) error {
 	}
 	err := l.view.Recover(ctx, repair)
 	runtime.KeepAlive(l)
-	return l.tell("recover", err)
+	if err != nil {
+		return l.tell("recover", err)
+	}
+	return nil
 }
 
 // Readers is how many readers of live processes hold the lock.

@@ -56,7 +56,10 @@ func (s *Semaphore) Acquire(ctx context.Context) error {
 	}
 	err := s.view.Acquire(ctx)
 	runtime.KeepAlive(s)
-	return s.tell("acquire", err)
+	if err != nil {
+		return s.tell("acquire", err)
+	}
+	return nil
 }
 
 // TryAcquire takes a permit if there is one, and reports whether it did.
@@ -66,7 +69,10 @@ func (s *Semaphore) TryAcquire() (bool, error) {
 	}
 	ok, err := s.view.TryAcquire()
 	runtime.KeepAlive(s)
-	return ok, s.tell("acquire", err)
+	if err != nil {
+		return false, s.tell("acquire", err)
+	}
+	return ok, nil
 }
 
 // Release gives n permits, 1 or more, be they taken before or new. The error is
@@ -77,7 +83,10 @@ func (s *Semaphore) Release(n int) error {
 	}
 	err := s.view.Release(n)
 	runtime.KeepAlive(s)
-	return s.tell("release", err)
+	if err != nil {
+		return s.tell("release", err)
+	}
+	return nil
 }
 
 // Value is the number of permits that are to be had. Python: get_value.

@@ -91,7 +91,7 @@ func NewArray[T any](n int) (*Array[T], error) {
 	}
 	obj, err := create(arrays[T]{}, arrayData+(n*shm.SizeOf[T]()+7)&^7)
 	if err != nil {
-		return nil, fmt.Errorf("mp: NewArray of %d elements: %w", n, err)
+		return nil, fmt.Errorf("%w (it was to have %d elements)", err, n)
 	}
 	shm.At[arrayWords](obj.Bytes(), 0).n = uint64(n)
 	a := new(Array[T])

@@ -1,6 +1,7 @@
 package mp
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -186,7 +187,10 @@ func (a *arrival) close() {
 func (l *poolLedger) submit(t *task) error {
 	if l.closed != nil {
 		t.release()
-		return l.closed
+		if errors.Is(l.closed, ErrPoolClosed) {
+			return fmt.Errorf("mp: call %q: %w", t.name, l.closed)
+		}
+		return l.closed // which tells more about itself
 	}
 	l.inflight += t.count
 	l.counts.Tasks += t.count

@@ -88,8 +88,13 @@ func tableRows() []*row {
 		},
 		{
 			name: "pool/map", title: "Pool, Map over 2 workers, one task a message",
-			job:  side.Job{Work: side.Map, Workers: 2},
+			job:  side.Job{Work: side.Map, Workers: 2, Chunk: 1},
 			unit: result.Thousands, must: absolute(500e3), aim: absolute(2e6),
+		},
+		{
+			name: "pool/chunks", title: "Pool, Map over 2 workers, in chunks if the side has them",
+			job:  side.Job{Work: side.Map, Workers: 2},
+			unit: result.Thousands, must: absolute(10e6), aim: absolute(20e6),
 		},
 		{
 			name: "start", title: "A child, from its start to its first answer",

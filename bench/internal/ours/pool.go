@@ -48,9 +48,13 @@ func mapTasks(job side.Job) (side.Sample, error) {
 		return side.Sample{}, err
 	}
 	defer pool.Stop()
+	var options []mp.MapOption
+	if job.Chunk > 0 {
+		options = append(options, mp.WithChunk(job.Chunk))
+	}
 	for n := 1000; ; n *= 2 { // the first only warms up
 		begin := time.Now()
-		if _, err := double.Map(ctx, pool, make([]int, n)); err != nil {
+		if _, err := double.Map(ctx, pool, make([]int, n), options...); err != nil {
 			return side.Sample{}, err
 		}
 		if took := time.Since(begin); n > 1000 && took > job.Budget/2 {

@@ -269,10 +269,10 @@ def call(job):
 def map_tasks(job):
     with multiprocessing.Pool(job["workers"], die_with_parent) as pool:
         n = 200
-        pool.map(double, range(n), chunksize=1)
+        pool.map(double, range(n), chunksize=job.get("chunk"))
         while True:
             begin = now()
-            pool.map(double, range(n), chunksize=1)
+            pool.map(double, range(n), chunksize=job.get("chunk"))
             took = now() - begin
             if took > job["budget"] / 2:
                 return {"figure": n * 1e9 / took, "count": n}

@@ -40,6 +40,7 @@ type Job struct {
 	Workers    int           `json:"workers,omitempty"`    // processes
 	Goroutines int           `json:"goroutines,omitempty"` // of each process
 	Batch      int           `json:"batch,omitempty"`      // messages put and got at once
+	Chunk      int           `json:"chunk,omitempty"`      // tasks a message; 0: as many as the side likes
 	Awake      bool          `json:"awake,omitempty"`      // nobody ever sleeps: the calls that do not block
 	Loan       bool          `json:"loan,omitempty"`       // fill and read messages where they lie
 	Object     string        `json:"object,omitempty"`     // what Memory is about

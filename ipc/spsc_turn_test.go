@@ -2,9 +2,12 @@ package ipc
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/shm"
 )
 
 // twoRings is a stream with a small ring of 64 bytes, which four records of 16 bytes
@@ -103,15 +106,24 @@ func TestAWriterKilledAfterATurn(t *testing.T) {
 	}
 }
 
-// The word that says where the writer turned may hold anything.
-func TestADamagedTurnIsAnError(t *testing.T) {
-	mem, open := twoRings(t, 0)
-	w, r := open()
-	require.NoError(t, w.TryPut(sixteen(1)))
-	for _, turn := range []uint64{1 << 62, 3, 15, ^uint64(0), 16, 17} {
-		m, err := openStream(mem)
-		require.NoError(t, err)
-		m.turn.Store(turn)
-		require.NotPanics(t, func() { _, _ = r.TryTake() })
+// The word that says where the writer turned may hold anything. What cannot be is an error
+// for whoever needs it; what might be is followed, within the rings.
+func TestADamagedTurn(t *testing.T) {
+	const far = 1 << 62
+	for turn, damaged := range map[uint64]struct{ reader, writer bool }{
+		3: {reader: true}, 15: {reader: true}, // no record begins there
+		far: {writer: true}, 32: {writer: true}, // nobody has written so far
+		16: {}, 17: {}, ^uint64(0): {},
+	} {
+		mem, open := twoRings(t, 0)
+		w, r := open()
+		require.NoError(t, w.TryPut(sixteen(1)))
+		w.HandOver()
+		w.m.turn.Store(turn)
+
+		_, err := r.TryTake()
+		require.Equal(t, damaged.reader, errors.Is(err, shm.ErrDamaged), "reader, turn %#x: %v", turn, err)
+		_, err = OpenWriter(newWorld(t).mate(), mem)
+		require.Equal(t, damaged.writer, errors.Is(err, shm.ErrDamaged), "writer, turn %#x: %v", turn, err)
 	}
 }

@@ -47,6 +47,14 @@ func patchesToBeginWith() [][]byte {
 	}
 }
 
+// furnished is an arena with what there is to damage.
+func furnished(t *testing.T) (*Segment, []Ref) {
+	seg, err := NewSegment(MinArena)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = seg.Close() })
+	return seg, furnish(t, seg)
+}
+
 // Whatever is in an arena's memory, attaching to it and using it gives errors, or
 // something, but not a panic, an endless loop, or an access beyond it.
 func FuzzAttach(f *testing.F) {
@@ -54,10 +62,7 @@ func FuzzAttach(f *testing.F) {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, patches []byte) {
-		seg, err := NewSegment(MinArena)
-		require.NoError(t, err)
-		defer func() { _ = seg.Close() }()
-		refs := furnish(t, seg)
+		seg, refs := furnished(t)
 		patch(seg.Bytes(), patches)
 		if check(seg) != nil {
 			return
@@ -73,10 +78,7 @@ func FuzzJoin(f *testing.F) {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, patches []byte) {
-		seg, err := NewSegment(MinArena)
-		require.NoError(t, err)
-		defer func() { _ = seg.Close() }()
-		refs := furnish(t, seg)
+		seg, refs := furnished(t)
 		a, self := fake(seg, 1), makeIncarnation(3, 1)
 		a.slots[self.Slot()].status.Store(uint64(makeStatus(reserved, a.self, self.Generation())))
 		patch(seg.Bytes(), patches)

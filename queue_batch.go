@@ -32,12 +32,9 @@ func (q *Queue[T]) PutBatch(ctx context.Context, vs []T) (int, error) {
 			return put, q.wrap("put", err)
 		}
 		filled, err := q.view.fill(cells[:n], vs[put:])
-		ipc.CommitBatch(cells[:filled])
+		ipc.CommitBatch(cells[:n], filled)
 		put += filled
 		if err != nil {
-			for _, c := range cells[filled:n] {
-				c.Abort()
-			}
 			return put, q.wrap("put", err)
 		}
 	}
@@ -47,10 +44,7 @@ func (q *Queue[T]) PutBatch(ctx context.Context, vs []T) (int, error) {
 // fill encodes a message into each cell. It returns how many it could.
 func (v *queueView[T]) fill(cells []ipc.Claimed, vs []T) (int, error) {
 	if v.raw {
-		for i, c := range cells {
-			shm.Put(c.Bytes(), &vs[i])
-			c.Fill(v.codec.Fixed())
-		}
+		ipc.FillFrom(cells, shm.Raw(vs), v.codec.Fixed())
 		return len(cells), nil
 	}
 	for i, c := range cells {
@@ -89,9 +83,12 @@ func (q *Queue[T]) getBatch(ctx context.Context, into []T) (int, error) {
 	}
 	defer runtime.KeepAlive(q)
 	var cells [batchSize]ipc.Taken
-	got := 0
+	got, most := 0, batchSize
+	if !q.view.inCell() {
+		most = 1 // each is given back by itself
+	}
 	for got < len(into) {
-		n, err := q.view.takeBatch(ctx, cells[:min(batchSize, len(into)-got)])
+		n, err := q.view.takeBatch(ctx, cells[:min(most, len(into)-got)])
 		if got > 0 && err != nil {
 			return got, nil // who calls again is told
 		}

@@ -66,7 +66,7 @@ const damagedInline = 40
 // newDamagedRing makes the ring that the script wants.
 func newDamagedRing(d *testkit.Vandal) *scriptedRing {
 	kind := d.Next(8)
-	capacity := 1 + d.Next(5)
+	capacity := 1 + d.Next(2*groupSize)
 	lay := InitRing
 	if kind >= 4 {
 		capacity, lay = 1<<(capacity%3), InitGrowingRing
@@ -145,9 +145,12 @@ func (r *scriptedRing) step() {
 			r.claimed = append(r.claimed, c)
 		}
 	case 11:
-		var claims [4]Claimed
+		var claims [groupSize + 2]Claimed
 		n, _ := r.ring.TryClaimBatch(claims[:])
-		r.claimed = append(r.claimed, claims[:n]...)
+		for _, c := range claims[:n] {
+			c.Fill(r.Next(damagedInline + 1))
+		}
+		CommitBatch(claims[:n], r.Next(n+1))
 	case 12:
 		r.commit()
 	case 13:
@@ -156,7 +159,7 @@ func (r *scriptedRing) step() {
 			r.taken = append(r.taken, t)
 		}
 	case 14:
-		var taken [4]Taken
+		var taken [groupSize + 2]Taken
 		n, _ := r.ring.TryTakeBatch(taken[:])
 		r.taken = append(r.taken, taken[:n]...)
 	case 15:

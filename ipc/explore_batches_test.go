@@ -8,33 +8,45 @@ import (
 	"github.com/mpgo/mp/internal/explore"
 )
 
-// exploredBatches: producers put two messages each in batches as large as they can be,
-// and consumers get them in such, until there are no more.
-func exploredBatches(producers, consumers int) func(*explore.Execution) {
-	const each = 2
+// A batchScene is who exchanges how many messages in batches.
+type batchScene struct {
+	capacity, producers, consumers int
+
+	each  int  // messages that a producer puts, in batches as large as they can be
+	mixed bool // the last producer and the last consumer have messages one by one
+}
+
+// exploredBatches: producers put their messages, and each consumer gets them until there
+// are no more.
+func exploredBatches(b batchScene) func(*explore.Execution) {
 	return func(x *explore.Execution) {
-		c := newCosmos(x, producers+consumers)
-		mem := exploredRing(x, 2)
+		c := newCosmos(x, b.producers+b.consumers)
+		mem := exploredRing(x, b.capacity)
 		p := &post{x: x}
 		for i, d := range c.citizens {
 			r, err := OpenRing(d, mem)
 			c.must(err)
 			bells(x, r.put, r.get)
-			if i < producers {
-				x.Process(func() { c.must(p.putBatches(r, i*each, (i+1)*each)) })
-			} else {
-				x.Process(func() { c.must(p.getBatches(r, each*producers)) })
+			switch {
+			case i < b.producers && b.mixed && i == b.producers-1:
+				x.Process(func() { c.must(p.putAll(r, i*b.each, (i+1)*b.each)) })
+			case i < b.producers:
+				x.Process(func() { c.must(p.putBatches(r, i*b.each, (i+1)*b.each)) })
+			case b.mixed && i == len(c.citizens)-1:
+				x.Process(func() { c.must(p.getOne(r)) })
+			default:
+				x.Process(func() { c.must(p.getBatches(r, b.each*b.producers)) })
 			}
 		}
-		x.Excuse(func(i int) error { return ringRests(c, mem, i < producers) })
+		x.Excuse(func(i int) error { return ringRests(c, mem, i < b.producers) })
 		x.Finally(func() error {
 			left, err := drain(c, p, mem)
 			if err != nil {
 				return err
 			}
-			mayLose := 0 // what a consumer had released when it was killed
-			for i := producers; i < len(c.citizens); i++ {
-				mayLose += each * boolToInt(x.Killed(i))
+			mayLose := 0 // the batch that a consumer was releasing when it was killed
+			for i := b.producers; i < len(c.citizens); i++ {
+				mayLose += b.capacity * boolToInt(x.Killed(i))
 			}
 			return p.check(left, mayLose)
 		})
@@ -53,7 +65,7 @@ func (p *post) putBatches(r *Ring, first, end int) error {
 			p.begun[first+i] = true
 			claimed.Fill(copy(claimed.Bytes(), message(first+i)))
 		}
-		CommitBatch(into[:n])
+		CommitBatch(into[:n], n)
 		for range n {
 			p.committed[first] = true
 			first++

@@ -20,8 +20,10 @@ func init() {
 	models["ring/close"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredClose}
 	models["lease/one slot"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredLeases(1, false)}
 	models["lease/get"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredLeases(2, true)}
-	models["ring/batches"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredBatches(1, 2)}
-	models["ring/batches of two"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredBatches(2, 1)}
+	models["ring/batches"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredBatches(batchScene{2, 1, 2, 2, false})}
+	models["ring/batches of two"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredBatches(batchScene{2, 2, 1, 2, false})}
+	models["ring/batches and singles"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredBatches(batchScene{3, 2, 2, 2, true})}
+	models["ring/batches beyond the last cell"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredBatches(batchScene{3, 1, 2, 4, false})}
 	models["stream/headers"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(-1, 0, 3)}
 	models["stream/fixed"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(16, 0, 5)}
 	models["stream/headers/turns"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(-1, 64, 7)}
@@ -145,7 +147,7 @@ func exploredPuts(producers, puts, consumers, gets, capacity int) func(*explore.
 func exploredRing(x *explore.Execution, capacity int) []byte {
 	size, _ := RingSize(capacity, 8)
 	mem := Aligned(make([]byte, size+cellAlign))[:size]
-	if err := initRing(mem, capacity, 8, 1<<31-1); err != nil { // so that the lap wraps at once
+	if err := initRing(mem, capacity, 8, 1<<30-1); err != nil { // so that the lap wraps at once
 		panic(err)
 	}
 	explore.Bytes(x, "ring", mem)

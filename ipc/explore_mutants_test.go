@@ -73,8 +73,24 @@ var mutants = []testkit.Mutant{
 		Wrong: "if left = min(left, keep); true {\n\t\t\tc.word.Store(claimWord(next, left))",
 	}, {
 		Mistake: "take what another one takes", File: "ring_batch.go", Model: "ring/batches", Failure: "were given it|got|panics",
-		Right: "cell.state.Load() != free|ready || !cell.state.CompareAndSwap(free|ready, free|c.me|reading) {\n\t\t\tbreak\n\t\t}",
-		Wrong: "cell.state.Load() != free|ready {\n\t\t\tbreak\n\t\t}\n\t\tcell.state.Store(free | c.me | reading)",
+		Right: "cell.state.Load() != free|ready || !cell.state.CompareAndSwap(free|ready, mine) {\n\t\treturn 0\n\t}",
+		Wrong: "cell.state.Load() != free|ready {\n\t\treturn 0\n\t}\n\tcell.state.Store(mine)",
+	}, {
+		Mistake: "give the first of a group back before the others", File: "ring_batch.go", Model: "ring/batches", Failure: "cells can be used",
+		Right: "for j := end - 1; j >= i; j-- { // the first of a group comes last\n\t\t\tstate :=",
+		Wrong: "for j := i; j < end; j++ {\n\t\t\tstate :=",
+	}, {
+		Mistake: "claim a group of which only the first is vacant", File: "ring_group.go", Model: "ring/batches and singles", Failure: "were given it|lost|cells can be used",
+		Right: "for i := range uint64(groupSize) {\n\t\tif c.first",
+		Wrong: "for i := range uint64(1) {\n\t\tif c.first",
+	}, {
+		Mistake: "pass only the first of a dead producer's group", File: "ring_put.go", Model: "ring/batches and singles", Failure: "cells can be used",
+		Right: "c.dropMembers(cell, state)\n",
+		Wrong: "",
+	}, {
+		Mistake: "take over only the first of a dead consumer's group", File: "ring_get.go", Model: "ring/batches and singles", Failure: "cells can be used",
+		Right: "c.splitGroup(cell, state)\n",
+		Wrong: "",
 	}, {
 		Mistake: "wake nobody after a batch", File: "ring_batch.go", Model: "ring/batches of two", Failure: "deadlock",
 		Right: "c.frees.wake(len(taken))\n\tif",

@@ -520,11 +520,11 @@ func leasesStorm(t *testing.T, capacity int, lap uint64) {
 
 func TestBatchesKeepOrderAndFitTheRing(t *testing.T) {
 	for _, lap := range firstLaps {
-		for _, capacity := range []int{1, 3, 8} {
+		for _, capacity := range []int{1, 3, 8, 20} {
 			rings, _ := aRing(t, 2, capacity, 8, lap)
 			next, want := 0, 0
 			for round := range 40 {
-				claims := make([]Claimed, 1+round%11)
+				claims := make([]Claimed, 1+round%19)
 				n, err := rings[0].TryClaimBatch(claims)
 				require.NoError(t, err)
 				require.Equal(t, min(capacity, len(claims)), n)
@@ -534,10 +534,10 @@ func TestBatchesKeepOrderAndFitTheRing(t *testing.T) {
 				}
 				_, err = rings[1].TryTake()
 				require.ErrorIs(t, err, ErrEmpty, "not committed yet")
-				CommitBatch(claims[:n])
+				CommitBatch(claims[:n], n)
 				require.Equal(t, n, rings[1].Len())
 				for want < next {
-					taken := make([]Taken, 1+round%5)
+					taken := make([]Taken, 1+round%13)
 					n, err := rings[1].TryTakeBatch(taken)
 					require.NoError(t, err)
 					for _, m := range taken[:n] {
@@ -599,7 +599,7 @@ func TestBatchWakesAsManyAsItHasMessages(t *testing.T) {
 	for i, c := range claims[:n] {
 		c.Fill(copy(c.Bytes(), fmt.Sprint(i)))
 	}
-	CommitBatch(claims[:n])
+	CommitBatch(claims[:n], n)
 	require.ElementsMatch(t, []string{"0", "1", "2"}, []string{<-got, <-got, <-got})
 }
 

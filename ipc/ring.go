@@ -82,6 +82,8 @@ var (
 //	{l+1, vacant}        the position is passed: its message is consumed, or there
 //	                     never was one
 //
+// A batch may claim, and take, eight positions by one step; see groupSize.
+//
 //	Claim    {l, vacant}     → {l, writing, me}   claims        CAS
 //	Commit   {l, writing, me}→ {l, ready}         publishes     store, observed by Take
 //	Abort    {l, writing, me}→ {l+1, vacant}      gives up      store
@@ -104,9 +106,10 @@ var (
 //     that succeeds saw the latest state.
 //  3. Positions are claimed in order: {l, i} is claimed only by one that read it
 //     in tail, or that has just claimed the one before it; and tail moves past a
-//     position only after it was claimed. So a vacant position has nothing but
-//     vacant positions behind it, and a consumer that finds head's position vacant
-//     may call the ring empty.
+//     position only after it was claimed. So a vacant position that is claimed by
+//     nobody has nothing but such positions behind it, and a consumer that finds
+//     head's position vacant may call the ring empty: head is never at a member of a
+//     group that has not been given back.
 //  4. A cell's next lap begins only after {l+1, vacant}; so whoever finds a state
 //     beyond its position's knows that the position is passed.
 //  5. A ready cell has tail and, once taken, head beyond it or about to be moved
@@ -152,14 +155,15 @@ var (
 //
 // # Laps go round
 //
-// A cell's lap has 31 bits and goes round, in two minutes if a ring of capacity 1
+// A cell's lap has 30 bits and goes round, in a minute if a ring of capacity 1
 // is very busy. Laps are compared by their difference, so that does no harm,
 // except to a process that is stopped between its Load of a state and its CAS for
-// exactly 2³¹ laps: it then claims, or takes, a position it did not aim at. The
+// exactly 2³⁰ laps: it then claims, or takes, a position it did not aim at. The
 // cell is rightly its own, no message is lost or doubled, but one comes out of
 // order, and one put ahead of tail is found only when tail gets there; so a
 // producer whose tail is far from where it was aborts the claim and begins again.
-// Dead owners do not run, and an owner's generation keeps the CAS on their cells
+// For a group of a batch there is no such remedy: the members of one that is claimed
+// after exactly 2³⁰ laps, which are 2³³ messages at least, need not be vacant. Dead owners do not run, and an owner's generation keeps the CAS on their cells
 // from meeting another's. The hints have 64 bits and do not go round.
 //
 // # What was tried
@@ -189,7 +193,7 @@ const MaxRingCapacity = 1 << 30
 const MaxRingInline = 1 << 30
 
 const (
-	ringMagic  = 0x3152_706d // "mpR1"
+	ringMagic  = 0x3252_706d // "mpR2"
 	ringHeader = 640
 	cellAlign  = 64
 )

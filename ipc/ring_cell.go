@@ -17,7 +17,8 @@ import (
 //
 // The state is one word, so that no phase is without its owner at any time:
 //
-//	bits 63..33  lap, goes round
+//	bits 63..34  lap, goes round
+//	bit  33      grouped: the owner has the following cells as well; see ring_group.go
 //	bits 32..2   owner: an incarnation in the phases writing and reading, else 0
 //	bits 1..0    phase: vacant, writing, ready, reading
 //
@@ -40,7 +41,8 @@ const (
 
 	phaseMask  = 3
 	ownerShift = 2
-	lapShift   = 33
+	grouped    = 1 << 33
+	lapShift   = 34
 	lapUnit    = 1 << lapShift
 	lapMask    = ^uint64(lapUnit - 1)
 )
@@ -51,20 +53,20 @@ func ownerOf(state uint64) shm.Incarnation {
 	return shm.Incarnation(state >> ownerShift & ownerMask)
 }
 
-// vacantAt is the state {lap of pos, vacant}: 31 bits of the lap remain.
+// vacantAt is the state {lap of pos, vacant}: 30 bits of the lap remain.
 func vacantAt(pos uint64, shift uint) uint64 { return pos >> shift << lapShift }
 
 // passed is the state after whatever happened at state's position.
 func passed(state uint64) uint64 { return state&lapMask + lapUnit }
 
 // lapsBeyond is how many laps a state is ahead of the state {l, vacant}, negative
-// if it is behind, whenever that is less than 2³⁰; in units of 2³³.
+// if it is behind, whenever that is less than 2²⁹; in units of 2³⁴.
 func lapsBeyond(state, vacant uint64) int64 { return int64(state&lapMask - vacant) }
 
-// sound reports whether the owner field suits the phase.
+// sound reports whether the owner field and the flag suit the phase.
 func sound(state uint64) bool {
 	owned := state&phaseMask == writing || state&phaseMask == reading
-	return owned == (ownerOf(state) != shm.Nobody)
+	return owned == (ownerOf(state) != shm.Nobody) && (owned || state&grouped == 0)
 }
 
 func damagedState(state uint64) error {

@@ -65,7 +65,7 @@ func (t Taken) Release() {
 		_ = t.lease.Ack() // it is ours
 		return
 	}
-	t.vacate()
+	t.vacate(true)
 	t.cells.frees.wake(1)
 	if t.cells.lending.joins.awaited() {
 		t.cells.ring.wakeJoins()
@@ -75,11 +75,11 @@ func (t Taken) Release() {
 // stamp names the position that the message is at.
 func (t Taken) stamp() uint64 { return t.cells.stamp(t.cell, t.state) }
 
-// vacate is Release without the wake-up. This passes ownership of the cell to
-// claim.
-func (t Taken) vacate() {
+// vacate is Release without the wake-up, and without a barrier if it is not the last of
+// many. This passes ownership of the cell to claim.
+func (t Taken) vacate(last bool) {
 	t.cells.ring.freeEdge.release()
-	t.cell.state.Store(passed(t.state))
+	t.cell.give(passed(t.state), last)
 }
 
 // consume appends the message to buf and releases it.
@@ -153,7 +153,7 @@ func (c *cells) passOnAlarm() {
 
 // take makes one attempt at the messages that came back, then at the one at head.
 func (c *cells) take() (Taken, error) {
-	if epoch := c.epoch.Load(); epoch != c.scanned.Load() || c.lending.called() { // epoch first
+	if epoch := c.epoch.Load(); c.calledBack(epoch) { // epoch first
 		if t, ok, err := c.again(epoch); ok || err != nil {
 			return t, err
 		}
@@ -192,6 +192,12 @@ func (c *cells) take() (Taken, error) {
 	}
 }
 
+// calledBack reports whether messages may have come back since somebody looked for
+// them up to the epoch, which is that of now.
+func (c *cells) calledBack(epoch uint32) bool {
+	return epoch != c.scanned.Load() || c.lending.called()
+}
+
 // errVacant: nobody has claimed the position at head, so all messages are taken.
 var errVacant = errors.New("vacant")
 
@@ -202,8 +208,11 @@ func (c *cells) cannotTake(pos uint64, cell *cellHeader, state, free uint64) err
 	switch phase := state & phaseMask; {
 	case !sound(state):
 		return damagedState(state)
-	case ahead > 0 || ahead == 0 && phase == reading: // passed or taken: head is behind
+	case ahead > 0: // passed: head is behind
 		c.skip(pos, ahead)
+		return nil
+	case ahead == 0 && phase == reading: // taken: head is behind
+		c.head.CompareAndSwap(pos, c.after(pos, state))
 		return nil
 	case ahead < 0 || phase == vacant:
 		return errVacant
@@ -212,8 +221,7 @@ func (c *cells) cannotTake(pos uint64, cell *cellHeader, state, free uint64) err
 	case !ownerDead(c.ring.d, ownerOf(state)):
 		return ErrEmpty
 	}
-	cell.state.CompareAndSwap(state, passed(state)) // frees the cell of the dead
-	c.frees.wake(1)
+	c.abortOfDead(cell, state)
 	return nil
 }
 
@@ -272,6 +280,11 @@ func (c *cells) inherit(epoch uint32) (Taken, bool, error) {
 		owner := ownerOf(state)
 		if state&phaseMask != reading || !ownerDead(c.ring.d, owner) {
 			continue
+		}
+		if state&grouped != 0 {
+			c.splitGroup(cell, state)
+			cell.state.CompareAndSwap(state, state&^grouped)
+			state &^= grouped
 		}
 		if leases != nil && c.ring.lender.lent(leases, owner, c.stamp(cell, state)) {
 			return c.again(epoch) // the lease counts, and its taker frees the cell

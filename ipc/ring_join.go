@@ -114,14 +114,24 @@ func (n *census) busyCell(c *cells) bool {
 		if n.cell >= touched {
 			n.cell = 0
 		}
-		state := c.first.at(n.cell * c.stride).state.Load()
-		phase := state & phaseMask
-		if phase == ready || phase == reading || phase == writing && !ownerDead(c.ring.d, ownerOf(state)) {
+		if c.busy(n.cell) {
 			return true
 		}
 		n.cell++
 	}
 	return false
+}
+
+// busy reports whether there is a message in a cell, or will be.
+func (c *cells) busy(index uint64) bool {
+	state := c.first.at(index * c.stride).state.Load()
+	switch state & phaseMask {
+	case ready:
+		return !c.dropped(index, state)
+	case writing:
+		return !ownerDead(c.ring.d, ownerOf(state))
+	}
+	return state&phaseMask == reading
 }
 
 // busyLease looks for a message on lease, or returned.

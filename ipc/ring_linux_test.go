@@ -357,7 +357,7 @@ func TestRingStormOfKilledProcesses(t *testing.T) {
 	require.NoError(t, err)
 	returnedAt := (size+63)&^63 + producers*stormWords*4
 	s := newStage(t, returnedAt+4*producers)
-	require.NoError(t, initRing(s.props, capacity, 40, 1<<31-4))
+	require.NoError(t, initRing(s.props, capacity, 40, 1<<30-4))
 
 	var mu sync.Mutex
 	generations := make([]uint32, 9)
@@ -436,7 +436,7 @@ func TestRingMessagesOfEightProcesses(t *testing.T) {
 	size, err := RingSize(64, 64)
 	require.NoError(t, err)
 	s := newStage(t, size)
-	require.NoError(t, initRing(s.props, 64, 64, 1<<31-2))
+	require.NoError(t, initRing(s.props, 64, 64, 1<<30-2))
 	var actors []*actor
 	for i := range 4 {
 		actors = append(actors,

@@ -34,11 +34,15 @@ func (c Claimed) publish(n int) {
 
 // note says how long the message is, before it is published.
 func (c Claimed) note(n int) {
-	if uint(n) > uint(c.cells.inline) {
+	c.cells.mustFit(n)
+	c.cell.describe(uint32(n))
+	c.cells.ring.putEdge.release()
+}
+
+func (c *cells) mustFit(n int) {
+	if uint(n) > uint(c.inline) {
 		panic("ipc: Commit of more bytes than the cell has")
 	}
-	c.cell.length, c.cell.attempt, c.cell.kind = uint32(n), 0, 0
-	c.cells.ring.putEdge.release()
 }
 
 // Abort gives the cell back without a message.
@@ -150,14 +154,24 @@ func (c *cells) cannotClaim(pos uint64, cell *cellHeader, state, free uint64) er
 	switch {
 	case !sound(state):
 		return damagedState(state)
-	case ahead > 0 || ahead == 0 && state&phaseMask != vacant: // claimed: tail is behind
+	case ahead > 0: // passed: tail is behind
 		return c.help(pos, ahead)
+	case ahead == 0 && state&phaseMask != vacant: // claimed: tail is behind
+		c.tail.CompareAndSwap(pos, c.after(pos, state))
+		return nil
 	case state&phaseMask == writing && ownerDead(c.ring.d, ownerOf(state)):
-		cell.state.CompareAndSwap(state, passed(state)) // claims the cell from the dead
-		c.puts.wake(1)
+		c.abortOfDead(cell, state)
 		return nil
 	}
 	return ErrFull
+}
+
+// abortOfDead passes the cells that a dead producer had claimed.
+func (c *cells) abortOfDead(cell *cellHeader, state uint64) {
+	c.dropMembers(cell, state)
+	cell.state.CompareAndSwap(state, passed(state)) // claims the cell from the dead
+	c.puts.wake(1)                                  // who waits for this position goes on to the next
+	c.frees.wake(cellsOf(state))
 }
 
 // help moves tail past pos, whose cell is so far ahead. That is at most one lap:
@@ -178,6 +192,12 @@ func (c *cells) help(pos uint64, ahead int64) error {
 func (c *cells) skip(pos uint64, ahead int64) {
 	laps := uint64(max(ahead/lapUnit-2, 0))
 	c.head.CompareAndSwap(pos, c.next(pos+laps<<(c.shift&63)))
+}
+
+// after is the position after all that the state of the cell at pos says to be claimed,
+// or taken.
+func (c *cells) after(pos, state uint64) uint64 {
+	return c.next(pos + uint64(cellsOf(state)) - 1)
 }
 
 // moveOn moves a hint to pos, unless others have moved it there or beyond.

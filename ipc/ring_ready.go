@@ -163,9 +163,15 @@ func (c *cells) orphans() (n int) {
 		return 0
 	}
 	for i := range c.touched() {
+		cell := c.first.at(i * c.stride)
 		state, is := c.orphan(i)
-		if is && (leases == nil || !c.ring.lender.lent(leases, ownerOf(state), c.stamp(c.first.at(i*c.stride), state))) {
+		if is && (leases == nil || !c.ring.lender.lent(leases, ownerOf(state), c.stamp(cell, state))) {
 			n++
+			c.eachOrphan(cell, state, func(_ *cellHeader, s uint64) {
+				if s&phaseMask == ready {
+					n++
+				}
+			})
 		}
 	}
 	return n

@@ -27,7 +27,7 @@ func ringMemory(t testing.TB, capacity, inline int) []byte {
 
 // The laps at which rings begin in tests: the first, and those just before a
 // state's lap, and the sign of the difference of two, go round.
-var firstLaps = []uint64{0, 1<<30 - 2, 1<<31 - 2}
+var firstLaps = []uint64{0, 1<<29 - 2, 1<<30 - 2}
 
 // aRing gives one view of one new ring to each of n simulated processes.
 func aRing(t testing.TB, n, capacity, inline int, lap uint64) ([]*Ring, []*mate) {
@@ -356,7 +356,7 @@ func TestRingClaimBesideCloseIsAborted(t *testing.T) {
 // traffic.
 func TestRingCloseAmidTraffic(t *testing.T) {
 	for range 50 {
-		rings, _ := aRing(t, 4, 3, 8, 1<<31-3)
+		rings, _ := aRing(t, 4, 3, 8, 1<<30-3)
 		var committed, got shared.Int64
 		var all sync.WaitGroup
 		for _, r := range rings[:2] {
@@ -589,7 +589,7 @@ func takeSteps() []ringStep {
 		{"before taking", func(r *Ring) {}, false},
 		{"after taking", func(r *Ring) { seize(r) }, false},
 		{"after moving head", func(r *Ring) { advance(seize(r)) }, false},
-		{"after the release", func(r *Ring) { advance(seize(r)).vacate() }, true},
+		{"after the release", func(r *Ring) { advance(seize(r)).vacate(true) }, true},
 		{"after the wake-up", func(r *Ring) { _, _ = r.TryGet(nil) }, true},
 	}
 }
@@ -626,7 +626,7 @@ func TestRingConsumerKilledAfterEachStep(t *testing.T) {
 
 // A full ring whose oldest cell is a dead producer's has room for its finder.
 func TestRingProducerAbortsTheDeadBeforeItIsFull(t *testing.T) {
-	rings, mates := aRing(t, 2, 1, 8, 1<<31-1)
+	rings, mates := aRing(t, 2, 1, 8, 1<<30-1)
 	_, err := rings[0].TryClaim()
 	require.NoError(t, err)
 	require.ErrorIs(t, rings[1].TryPut(nil), ErrFull)

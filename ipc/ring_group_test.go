@@ -1,0 +1,150 @@
+package ipc
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// groupRing has room for two groups and for some cells that are in none.
+const groupRing = 2*groupSize + 3
+
+// claimGroup claims a group, and fills it with messages of its members' numbers. The hint
+// is moved only if asked.
+func claimGroup(t *testing.T, r *Ring, move bool) []Claimed {
+	c := r.cells.Load()
+	claims := make([]Claimed, groupSize)
+	pos := c.tail.Load()
+	require.Equal(t, groupSize, c.claimFrom(pos, claims))
+	if move {
+		moveOn(c.tail, c.after(pos, claims[0].state))
+	}
+	for i, claimed := range claims {
+		claimed.Fill(copy(claimed.Bytes(), fmt.Sprint(i)))
+	}
+	return claims
+}
+
+// takeGroup takes a group.
+func takeGroup(t *testing.T, r *Ring, move bool) []Taken {
+	c := r.cells.Load()
+	taken := make([]Taken, groupSize)
+	pos := c.head.Load()
+	require.Equal(t, groupSize, c.takeFrom(pos, taken))
+	if move {
+		moveOn(c.head, c.after(pos, taken[0].state))
+	}
+	return taken
+}
+
+// requireWhole requires that the ring is empty and can be filled, and emptied again.
+func requireWhole(t *testing.T, put, get *Ring) {
+	_, err := get.TryGet(nil)
+	require.ErrorIs(t, err, ErrEmpty)
+	for i := range groupRing {
+		mustPut(t, put, fmt.Sprint(i))
+	}
+	require.ErrorIs(t, put.TryPut(nil), ErrFull)
+	for i := range groupRing {
+		require.Equal(t, fmt.Sprint(i), mustTake(t, get))
+	}
+}
+
+// eachKill calls test for a process that is killed before it has moved the hint, and
+// when it has given back 0 to groupSize cells of its group, in all kinds of laps.
+func eachKill(t *testing.T, test func(t *testing.T, rings []*Ring, mates []*mate, given int, moved bool)) {
+	for _, lap := range firstLaps {
+		for given := -1; given <= groupSize; given++ {
+			rings, mates := aRing(t, 3, groupRing, 8, lap)
+			for range 2 { // not where the ring begins
+				mustPut(t, rings[1], "before")
+				require.Equal(t, "before", mustTake(t, rings[2]))
+			}
+			test(t, rings, mates, max(given, 0), given >= 0)
+		}
+	}
+}
+
+func TestGroupOfAKilledProducerIsThereAsAWholeOrNotAtAll(t *testing.T) {
+	eachKill(t, func(t *testing.T, rings []*Ring, mates []*mate, given int, moved bool) {
+		claims := claimGroup(t, rings[0], moved)
+		for i := range given {
+			c := claims[groupSize-1-i]
+			c.cell.give(c.state&lapMask|ready, false)
+		}
+		mustPut(t, rings[1], "behind")
+		if given < groupSize {
+			_, err := rings[2].TryGet(nil)
+			require.ErrorIs(t, err, ErrEmpty, "the producer lives")
+		}
+		mates[0].die()
+		if given == groupSize {
+			for i := range groupSize {
+				require.Equal(t, fmt.Sprint(i), mustTake(t, rings[2]))
+			}
+		}
+		require.Equal(t, "behind", mustTake(t, rings[2]))
+		requireWhole(t, rings[1], rings[2])
+	})
+}
+
+func TestNobodyWaitsForMessagesOfADeadProducersGroup(t *testing.T) {
+	eachKill(t, func(t *testing.T, rings []*Ring, mates []*mate, given int, _ bool) {
+		claims := claimGroup(t, rings[0], true)
+		for i := range given {
+			c := claims[groupSize-1-i]
+			c.cell.give(c.state&lapMask|ready, false)
+		}
+		var look census
+		idle, err := look.idle(rings[2])
+		require.NoError(t, err)
+		require.False(t, idle, "the producer lives")
+		mates[0].die()
+		idle, err = look.idle(rings[2])
+		require.NoError(t, err)
+		require.Equal(t, given < groupSize, idle)
+	})
+}
+
+func TestGroupOfAKilledConsumerIsDeliveredAgain(t *testing.T) {
+	eachKill(t, func(t *testing.T, rings []*Ring, mates []*mate, given int, moved bool) {
+		for i := range groupSize + 1 {
+			mustPut(t, rings[1], fmt.Sprint(i))
+		}
+		taken := takeGroup(t, rings[0], moved)
+		for i := range given {
+			taken[groupSize-1-i].vacate(false)
+		}
+		require.Equal(t, fmt.Sprint(groupSize), mustTake(t, rings[2]), "the consumer lives")
+		mates[0].die()
+		require.Equal(t, groupSize-given, rings[2].Len())
+		for i := range groupSize - given {
+			again, err := rings[1+i%2].TryTake()
+			require.NoError(t, err)
+			require.Equal(t, 2, again.Attempt())
+			msg, err := again.consume(nil)
+			require.NoError(t, err)
+			require.Equal(t, fmt.Sprint(i), string(msg))
+		}
+		requireWhole(t, rings[1], rings[2])
+	})
+}
+
+func TestWhatIsLeftOfABatchIsAborted(t *testing.T) {
+	rings, _ := aRing(t, 2, groupRing, 8, 0)
+	for committed := range groupRing + 1 {
+		claims := make([]Claimed, groupRing)
+		n, err := rings[0].TryClaimBatch(claims)
+		require.NoError(t, err)
+		require.Equal(t, groupRing, n)
+		for i, c := range claims[:committed] {
+			c.Fill(copy(c.Bytes(), fmt.Sprint(i)))
+		}
+		CommitBatch(claims, committed)
+		for i := range committed {
+			require.Equal(t, fmt.Sprint(i), mustTake(t, rings[1]))
+		}
+		requireWhole(t, rings[0], rings[1])
+	}
+}

@@ -42,6 +42,41 @@ func init() {
 	short.addFeats("")
 	long.addFeats(" of a long message")
 
+	feats["Queue.PutBatch of ten"] = feat{
+		lay: func(p *ordeal) { short.lay(p, 16, 1, 2) },
+		do: func(ctx context.Context, s *scene) error {
+			_, err := s.Queue.PutBatch(ctx, upTo[int64](13)[3:])
+			return err
+		},
+		check: func(p *ordeal) {
+			short.puts(p, 13)
+			short.gets(p, 1, 2)
+			next := int64(3)
+			for n := short.getsAny(p); n != 13; n = short.getsAny(p) {
+				require.Equal(p, next, n) // some of them, from the first on
+				next++
+			}
+			require.True(p, !p.over || next == 13)
+			short.checkRoom(p)
+		},
+	}
+	feats["Queue.GetBatch of ten"] = feat{
+		lay: func(p *ordeal) { short.lay(p, 16, upTo[int64](13)[1:]...) },
+		do: func(ctx context.Context, s *scene) error {
+			_, err := s.Queue.GetBatch(ctx, make([]int64, 10))
+			return err
+		},
+		check: func(p *ordeal) {
+			got := []int64{short.getsAny(p), short.getsAny(p)} // at once
+			p.awaitDeath()
+			got = append(got, short.drain(p)...)
+			slices.Sort(got)
+			require.Equal(p, slices.Compact(slices.Clone(got)), got)
+			require.Equal(p, []int64{11, 12}, got[len(got)-2:])
+			require.True(p, !p.over || len(got) == 2)
+			short.checkRoom(p)
+		},
+	}
 	feats["Queue.Put of a long message into a spare block"] = feat{
 		large: true,
 		lay: func(p *ordeal) {
@@ -252,7 +287,7 @@ func (l lane[T]) checkGetForWaiter(p *ordeal) {
 // is at least when its first message was consumed.
 const (
 	firstCell = 640
-	firstLap  = 1 << 33
+	firstLap  = 1 << 34
 )
 
 // checkLeases is for a victim that receives 1 of 1, 2 and 3, and may have to give it

@@ -163,8 +163,9 @@ var (
 // order, and one put ahead of tail is found only when tail gets there; so a
 // producer whose tail is far from where it was aborts the claim and begins again.
 // For a group of a batch there is no such remedy: the members of one that is claimed
-// after exactly 2³⁰ laps, which are 2³³ messages at least, need not be vacant. Dead owners do not run, and an owner's generation keeps the CAS on their cells
-// from meeting another's. The hints have 64 bits and do not go round.
+// after exactly 2³⁰ laps, which are 2³³ messages at least, need not be vacant. Dead
+// owners do not run, and an owner's generation keeps the CAS on their cells from
+// meeting another's. The hints have 64 bits and do not go round.
 //
 // # What was tried
 //

@@ -365,9 +365,12 @@ func TestBlockedProcessesUseNoCPU(t *testing.T) {
 		settled = ticks()
 		return slices.Equal(before, settled)
 	})
-	<-time.After(over)          // what is measured is the time itself
-	for i, n := range ticks() { // one hundredth of a second is the clock's fault
-		require.LessOrEqual(t, n-settled[i], 1, "hundredths of a second")
+	// One hundredth of a second is the clock's fault, and on a busy machine so is another
+	// for each second's look around. Who spins uses a hundred in each.
+	most := 1 + int(over/time.Second)
+	<-time.After(over) // what is measured is the time itself
+	for i, n := range ticks() {
+		require.LessOrEqual(t, n-settled[i], most, "hundredths of a second")
 	}
 }
 

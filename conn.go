@@ -216,9 +216,10 @@ func (c *Conn[T]) TryRecv() (v T, err error) {
 	}
 	if r := c.view.in.r.Load(); r != nil {
 		if r.Idle() {
-			spin.Pause(1)
-			runtime.KeepAlive(c)
-			return v, ErrEmpty
+			if spin.Pause(1); r.Idle() { // twice, for the caller may take longer to come back
+				runtime.KeepAlive(c)
+				return v, ErrEmpty
+			}
 		}
 		if c.view.raw && r.Pull(shm.Bytes(&v)) {
 			runtime.KeepAlive(c)

@@ -20,6 +20,7 @@ const (
 	statusWord = 0
 	lifeWord   = 160
 	epochWord  = 128 // in the header
+	tableWord  = 256 // wakes all guardians
 )
 
 // slotWord is a word of a process's slot in the arena.
@@ -60,7 +61,7 @@ func TestNothingIsTakenFromAProcessWithAGarbledLifeWord(t *testing.T) {
 					w.Store(lie)
 					futex.WakeAll(w)
 				}
-				awaitLookArounds(t, 1)
+				awaitLookArounds(t, &words[tableWord/4], 1)
 				for _, c := range scenes {
 					require.Empty(t, c.next, c.name)
 					require.True(t, a.Alive(c.owner.inc), c.name)
@@ -80,8 +81,9 @@ func TestNothingIsTakenFromAProcessWithAGarbledLifeWord(t *testing.T) {
 	}
 }
 
-// awaitLookArounds waits until this process's guardian has looked around so often.
-func awaitLookArounds(t *testing.T, n int) {
+// awaitLookArounds has all guardians look around until that of this process has done
+// it so often. The table is the arena's tableWord.
+func awaitLookArounds(t *testing.T, table *shared.Uint32, n int) {
 	t.Helper()
 	me, first := os.Getpid(), -1
 	eventually(t, func() bool {
@@ -89,6 +91,7 @@ func awaitLookArounds(t *testing.T, n int) {
 		if first < 0 {
 			first = now
 		}
+		futex.WakeAll(table)
 		return now >= 0 && now-first >= n
 	}, "so many look-arounds")
 }

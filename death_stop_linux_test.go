@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/internal/testkit"
 )
 
-// lookArounds is how often the guardian of a process has gone to sleep: at least
-// once in half a second, after it has looked whether somebody has died.
+// lookArounds is how often the guardian of a process has gone to sleep, after it has
+// looked whether somebody has died.
 func lookArounds(t testing.TB, pid int) int {
 	t.Helper()
 	for _, s := range futexSleepers(t, pid) {
@@ -42,10 +44,7 @@ func switches(t testing.TB, task string) int {
 // A stopped owner is alive: what it owns, it owns, however often the others look
 // around. When it goes on, it goes on as the owner.
 func TestNothingIsTakenFromAStoppedProcess(t *testing.T) {
-	stop := 3 * time.Second
-	if testing.Short() {
-		stop = time.Second
-	}
+	const stop = time.Second
 	ctx := within(t)
 	t.Cleanup(func() { requireEmpty(t) })
 	type scene struct {
@@ -65,19 +64,12 @@ func TestNothingIsTakenFromAStoppedProcess(t *testing.T) {
 		c.owner.stop()
 	}
 
-	me, stoppedAt := os.Getpid(), time.Now()
-	before, seen := -1, 0
-	eventually(t, func() bool {
-		if n := lookArounds(t, me); n >= 0 {
-			if before < 0 {
-				before = n
-			}
-			seen = n - before
-		}
-		return time.Since(stoppedAt) >= stop && seen >= int(stop/(500*time.Millisecond))
-	}, "so many look-arounds")
 	a, err := arena()
 	require.NoError(t, err)
+	table := &testkit.MapWords(t, a.File())[tableWord/4]
+	for stoppedAt := time.Now(); time.Since(stoppedAt) < stop; {
+		awaitLookArounds(t, table, 10)
+	}
 	for _, c := range scenes {
 		require.Empty(t, c.next, c.name)
 		require.True(t, a.Alive(c.owner.inc), c.name)

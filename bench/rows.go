@@ -115,6 +115,7 @@ func tableRows() []*row {
 			name: "idle", title: "CPU used by a pool of 2 that has nothing to do, and by waiting for everything else",
 			job:  side.Job{Work: side.Idle, Workers: 2},
 			unit: result.Percent, must: absolute(0.0005), aim: absolute(0.0005), // less would be printed as 0.0 %
+			longer: 16, // to see what happens once in some seconds
 		},
 		memoryRow("mutex", 0),
 		memoryRow("value", 0),

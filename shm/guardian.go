@@ -25,8 +25,12 @@ import (
 //
 // The kernel wakes exactly one sleeper of a life word. If that one is killed on
 // the way, its own mark wakes the next, who then looks at all life words. If it
-// is stopped, the others find the mark when they look around, every lookAround.
-// Looking around proves nothing by itself: it only asks again.
+// is stopped, the dead's parent knows from the pidfd; and if that is stopped or gone,
+// too, the others find the mark when they look around: lookSoon after a guardian was
+// woken, for whatever reason, and every lookLater while nothing wakes it. Looking
+// around proves nothing by itself: it only asks again. It is rare because it is all
+// that an idle tree does: a thread that wakes costs some 20 µs, and sets Go's monitor
+// thread going for another 10 ms, which is ten times as much.
 //
 // A life word that somebody overwrote with garbage proves nothing: if it looks like
 // a mark, the others wait for the pidfd. Its guardian writes it again when it looks
@@ -38,7 +42,8 @@ import (
 // each. Kernels without futex_waitv let a guardian sleep for a short time only
 // (package futex): it sees marks that much later.
 const (
-	lookAround = time.Second
+	lookSoon  = time.Second
+	lookLater = 30 * time.Second
 
 	// watchLimit leaves one place for the table's version in FUTEX_WAITV, which
 	// takes FUTEX_WAITV_MAX = 128 words (include/uapi/linux/futex.h). With more
@@ -96,14 +101,16 @@ func (a *Arena) guard(from slotStatus, joined chan<- bool) {
 	}
 	s := &a.slots[a.self.Slot()]
 	var words []sys.Futex
+	var woken error // nil, unless nothing has woken us since the last look
 	for {
 		s.keepLife(life)
 		version := a.head.tableVersion.Load()
 		words = append(words[:0], sys.Futex{Word: &a.head.tableVersion, Val: version})
-		words, alone := a.watch(words)
+		words, found := a.watch(words)
 		// Whatever ended the sleep, the next round looks at everything.
-		if err := futex.Wait(words, nextLook(alone)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			time.Sleep(lookAround) // the kernel is out of memory, or forbids futexes
+		woken = futex.Wait(words, nextLook(found, woken == nil))
+		if woken != nil && !errors.Is(woken, os.ErrDeadlineExceeded) {
+			time.Sleep(lookSoon) // the kernel is out of memory, or forbids futexes
 		}
 	}
 }
@@ -127,20 +134,30 @@ func (s *slot) keepLife(life uint32) {
 	}
 }
 
+// What a guardian found when it looked at the others.
+type neighbours uint8
+
+const (
+	noneThere  neighbours = iota // all other slots are vacant
+	allQuiet                     // and none of them may have died
+	someMarked                   // at least one may have died, or has and is not buried
+)
+
 // nextLook is when to look around: never, if there is nobody. Who joins says so.
-func nextLook(alone bool) (deadline int64) {
-	if alone {
+func nextLook(found neighbours, woken bool) (deadline int64) {
+	switch {
+	case found == noneThere:
 		return 0
+	case found == someMarked || woken:
+		return sys.Monotonic() + int64(lookSoon)
 	}
-	return sys.Monotonic() + int64(lookAround)
+	return sys.Monotonic() + int64(lookLater)
 }
 
 // watch looks at the slots of all others, has those investigated that may have
-// died, and appends the life words to sleep on. It reports whether all other slots
-// are vacant.
-func (a *Arena) watch(words []sys.Futex) (_ []sys.Futex, alone bool) {
+// died, and appends the life words to sleep on.
+func (a *Arena) watch(words []sys.Futex) (_ []sys.Futex, found neighbours) {
 	me := a.self.Slot()
-	alone = true
 	watched := 0
 	for n := 1; n < len(a.slots); n++ {
 		at := (me + n) % len(a.slots)
@@ -149,13 +166,14 @@ func (a *Arena) watch(words []sys.Futex) (_ []sys.Futex, alone bool) {
 		if st.phase() == vacant {
 			continue
 		}
-		alone = false
+		found = max(found, allQuiet)
 		if st.phase() == reserved {
 			continue
 		}
 		life := s.life.Load()
 		switch {
 		case st.phase() == dead || life&lifeDied != 0:
+			found = someMarked
 			a.investigate(makeIncarnation(at, st.gen()))
 		case watched == watchLimit:
 		case life == 0:
@@ -166,7 +184,7 @@ func (a *Arena) watch(words []sys.Futex) (_ []sys.Futex, alone bool) {
 			words = append(words, sys.Futex{Word: &s.life, Val: life})
 		}
 	}
-	return words, alone
+	return words, found
 }
 
 // suspects are the incarnations under investigation in this process.

@@ -218,6 +218,9 @@ func awaitEpoch(t testing.TB, a *Arena, ready func() bool) {
 func blind(a *Arena, i Incarnation) { a.suspects.begin(i) }
 func see(a *Arena, i Incarnation)   { a.suspects.end(i) }
 
+// lookNow has all guardians look around, as those do that the kernel wakes.
+func lookNow(a *Arena) { futex.WakeAll(&a.head.tableVersion) }
+
 // orphan makes a process one that nobody living is the parent of.
 func orphan(t testing.TB, a *Arena, i Incarnation) {
 	t.Helper()

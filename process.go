@@ -45,9 +45,16 @@ type Process struct {
 
 // watch waits for the end of the process, buries it, and tells what became of it.
 func (p *Process) watch() {
-	exit, err := p.child.Wait()
 	a := p.news.arena
-	a.Bury(p.inc) // wait's return is the proof
+	a.Expect(p.inc)
+	gone := p.child.AwaitEnd() == nil // the proof; the others need not wait for the rest
+	if gone {
+		a.Bury(p.inc)
+	}
+	exit, err := p.child.Wait()
+	if !gone {
+		a.Bury(p.inc) // wait's return is a proof, too
+	}
 	p.exit = exit
 	p.parcel, p.answer = p.news.answer()
 	p.born = p.news.opened()

@@ -15,6 +15,7 @@ package shm
 // else only declares and announces.
 func (a *Arena) Bury(i Incarnation) {
 	a.declare(i)
+	a.suspects.end(i)
 	a.burial.Lock()
 	defer a.burial.Unlock()
 	mine := a.undertake()

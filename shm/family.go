@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-
-	"github.com/mpgo/mp/internal/sys"
 )
 
 // SignalTree sends a signal to a process, by the caller's means, and to all its
@@ -93,7 +91,7 @@ func (a *Arena) signal(i Incarnation, sig syscall.Signal) (sent bool, err error)
 	if st := s.load(); st.gen() != gen || st.phase() != alive {
 		return false, nil
 	}
-	if namespace, _ := s.namespace.get(gen); namespace != sys.PidNamespace() {
+	if namespace, _ := s.namespace.get(gen); namespace != ownNamespace() {
 		return false, fmt.Errorf("shm: process %v is of another pid namespace: %w", i, errors.ErrUnsupported)
 	}
 	pid := s.processID(gen)

@@ -59,8 +59,12 @@ type person struct{ pid, started, namespace uint64 }
 // myself is this process.
 func myself() person {
 	pid := os.Getpid()
-	return person{uint64(pid), startTime(pid), sys.PidNamespace()}
+	return person{uint64(pid), startTime(pid), ownNamespace()}
 }
+
+// ownNamespace is this process's pid namespace, which never changes: setns and unshare
+// are for its children.
+var ownNamespace = sync.OnceValue(sys.PidNamespace)
 
 // describe writes who p is into a slot that is reserved for it as mine says, and
 // reports false if it no longer is.
@@ -187,7 +191,7 @@ func (a *Arena) watch(words []sys.Futex) (_ []sys.Futex, found neighbours) {
 	return words, found
 }
 
-// suspects are the incarnations under investigation in this process.
+// suspects are the incarnations under investigation in this process, or expected to die.
 type suspects struct {
 	mu  sync.Mutex
 	now map[Incarnation]bool
@@ -212,6 +216,11 @@ func (s *suspects) end(i Incarnation) {
 	defer s.mu.Unlock()
 	delete(s.now, i)
 }
+
+// Expect says that this process waits for the end of its child i, by the child's pidfd,
+// and will Bury it then. Its guardian, when woken by the child's mark, need not look for
+// the same proof a second time: that would be in the way of who waits for the first.
+func (a *Arena) Expect(i Incarnation) { a.suspects.begin(i) }
 
 // investigate proves a death and buries the dead, without holding up the
 // guardian: the last thread of a process may take its time to end.
@@ -238,7 +247,7 @@ func (a *Arena) prove(i Incarnation) bool {
 	namespace, _ := s.namespace.get(i.Generation())
 	pid := s.processID(i.Generation())
 	started, described := s.started.get(i.Generation())
-	if !described || namespace == 0 || namespace != sys.PidNamespace() {
+	if !described || namespace == 0 || namespace != ownNamespace() {
 		return false
 	}
 	pidfd, err := sys.PidfdOpen(pid)

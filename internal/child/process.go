@@ -51,15 +51,24 @@ func (p *Process) Command(verb byte, operand uint64) error {
 	return sys.Send(p.life, c)
 }
 
-// Wait blocks until the child and all its threads are gone, costing no thread,
-// and gives the descriptors back. The state's exit code is the kernel's.
-func (p *Process) Wait() (Exit, error) {
-	if p.pidfd != nil {
-		if sys.AwaitExit(p.pidfd) != nil {
-			_ = p.pidfd.Close()
-			p.pidfd = nil
-		}
+// AwaitEnd blocks until the child and all its threads are gone, costing no thread. An
+// error means that only Wait can tell.
+func (p *Process) AwaitEnd() error {
+	if p.pidfd == nil {
+		return errors.ErrUnsupported
 	}
+	err := sys.AwaitExit(p.pidfd)
+	if err != nil {
+		_ = p.pidfd.Close()
+		p.pidfd = nil
+	}
+	return err
+}
+
+// Wait is AwaitEnd, takes note of the exit, and gives the descriptors back. The state's
+// exit code is the kernel's. Only one goroutine may call the two.
+func (p *Process) Wait() (Exit, error) {
+	_ = p.AwaitEnd() // or else cmd.Wait takes a thread
 	err := p.cmd.Wait()
 	if errors.As(err, new(*exec.ExitError)) {
 		err = nil

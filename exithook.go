@@ -11,7 +11,8 @@ import (
 // exitHooks are what AtExit was called with, and whether they were run.
 var exitHooks struct {
 	mu   sync.Mutex
-	list []func()
+	list []func() // those that have not begun
+	any  bool     // AtExit was called
 	once sync.Once
 	done chan struct{} // closed when all have been run
 }
@@ -34,6 +35,14 @@ func AtExit(f func()) {
 	exitHooks.mu.Lock()
 	defer exitHooks.mu.Unlock()
 	exitHooks.list = append(exitHooks.list, f)
+	exitHooks.any = true
+}
+
+// hasExitHooks reports whether there ever were any: they may be running.
+func hasExitHooks() bool {
+	exitHooks.mu.Lock()
+	defer exitHooks.mu.Unlock()
+	return exitHooks.any
 }
 
 // runExitHooks begins to call the hooks, unless somebody has. The channel is closed

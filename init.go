@@ -70,8 +70,12 @@ const (
 )
 
 // orphanGrace is how long a child whose parent died goes on, so that its function
-// can see its context end.
-const orphanGrace = 20 * time.Millisecond
+// can see its context end. The kernel ends it a little later if it is so busy that no
+// goroutine of ours has its turn.
+const (
+	orphanGrace  = 20 * time.Millisecond
+	orphanExcess = 2 * time.Millisecond
+)
 
 // live is a child's life; it returns the exit code.
 func live(me child.Self) int {
@@ -142,6 +146,7 @@ func obey(me child.Self, cancel context.CancelCauseFunc) {
 	if self.detached {
 		return
 	}
+	_ = sys.KillAfter(orphanTime() + orphanExcess) // without that it takes longer, if it is busy
 	cancel(ErrParentDied)
 	time.Sleep(orphanGrace) // the function's time, not a wait for anything
 	select {
@@ -149,6 +154,14 @@ func obey(me child.Self, cancel context.CancelCauseFunc) {
 	case <-time.After(exitHookGrace):
 	}
 	os.Exit(exitError)
+}
+
+// orphanTime is how long this process may go on without its parent.
+func orphanTime() time.Duration {
+	if hasExitHooks() {
+		return orphanGrace + exitHookGrace
+	}
+	return orphanGrace
 }
 
 // work does what the letter says.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -33,6 +34,14 @@ func threads(t *testing.T) int {
 	tasks, err := os.ReadDir("/proc/self/task")
 	require.NoError(t, err)
 	return len(tasks)
+}
+
+func TestTheKernelKillsABusyProcessInTime(t *testing.T) {
+	testkit.LeakCheck(t)
+	c := testkit.Start(t, "busyTillKilled")
+	var killed *exec.ExitError
+	require.ErrorAs(t, c.Wait(), &killed)
+	require.Equal(t, syscall.SIGKILL, killed.Sys().(syscall.WaitStatus).Signal())
 }
 
 func TestPidfdNoticesAKill(t *testing.T) {

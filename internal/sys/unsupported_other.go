@@ -130,6 +130,9 @@ func SetThreadNice(n int) error { return errUnsupported }
 // SetThreadCPUs binds the calling thread to CPUs.
 func SetThreadCPUs(cpus []int) error { return errUnsupported }
 
+// KillAfter has the kernel kill this process when d is over.
+func KillAfter(d time.Duration) error { return errUnsupported }
+
 // LimitData limits how many bytes of private memory this process may have.
 func LimitData(bytes int64) error { return errUnsupported }
 

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/internal/testkit"
 )
 
 // groupLimit is how much memory the processes of a test may have together.
@@ -72,14 +74,24 @@ func (g memoryGroup) write(file, text string) error {
 	return os.WriteFile(filepath.Join(g.dir, file), []byte(text), 0)
 }
 
-// join moves this process, which has no children yet, into the group.
-func (g memoryGroup) join() error { return g.write("cgroup.procs", strconv.Itoa(os.Getpid())) }
+// join moves this process, which has no children yet, into the group. The kernel kills
+// neither it nor its children for memory, unless they ask for it: it often takes a
+// second one before the first has given its memory back.
+func (g memoryGroup) join() error {
+	if err := os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0); err != nil {
+		return err
+	}
+	return g.write("cgroup.procs", strconv.Itoa(os.Getpid()))
+}
 
 const memoryGroupName = "MP_TEST_MEMORY_GROUP"
 
 // touches takes so many bytes of memory for good, and then dies of a signal, if it is
 // not 0.
 var touches = Register("test.touches", func(_ context.Context, in need) (int, error) {
+	if !testkit.DieFirst() {
+		return 0, errors.New("it would not die")
+	}
 	b := make([]byte, in.Bytes)
 	for i := 0; i < len(b); i += os.Getpagesize() {
 		b[i] = 1

@@ -34,10 +34,13 @@ var found *mp.Func[dynasty, struct{}]
 
 func init() { found = mp.RegisterType[dynasty]("example.dynasty") } // its Run mentions found
 
-// KillTree and TerminateTree end a process together with all that it has started.
+// KillTree, TerminateTree and InterruptTree end a process together with all that it has
+// started.
 func ExampleProcess_KillTree() {
 	ctx := context.Background()
-	for _, end := range []func(*mp.Process) error{(*mp.Process).TerminateTree, (*mp.Process).KillTree} {
+	for _, end := range []func(*mp.Process) error{
+		(*mp.Process).InterruptTree, (*mp.Process).TerminateTree, (*mp.Process).KillTree,
+	} {
 		there, err := mp.NewEvent()
 		if err != nil {
 			log.Fatal(err)
@@ -56,6 +59,7 @@ func ExampleProcess_KillTree() {
 		fmt.Println(p.ExitCode())
 	}
 	// Output:
+	// -2 true
 	// -15 true
 	// -9 true
 }

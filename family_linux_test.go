@@ -80,6 +80,7 @@ func TestAWholeTreeIsEnded(t *testing.T) {
 	for sig, end := range map[syscall.Signal]func(*Process) error{
 		syscall.SIGKILL: (*Process).KillTree,
 		syscall.SIGTERM: (*Process).TerminateTree,
+		syscall.SIGINT:  (*Process).InterruptTree,
 	} {
 		p, others := dynasty{Generations: 2, Children: 3, Said: said}.found(t)
 		bystander, err := waits.Start(t.Context(), true)

@@ -118,3 +118,11 @@ func TestBirthsAndDeathsAreLogged(t *testing.T) {
 	require.Contains(t, text.String(), "level=DEBUG msg=\"mp: process ended\" name=logged pid=")
 	require.Contains(t, text.String(), "func=test.fails code=3")
 }
+
+// _TestLogging.test_filename, of 3.13: a record is of the file that logs it
+func TestReferenceLoggingTellsTheFile(t *testing.T) {
+	var text bytes.Buffer
+	withLogger(t, slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{AddSource: true})))
+	Logger().Info("said here")
+	require.Contains(t, text.String(), "logger_linux_test.go:")
+}

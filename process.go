@@ -225,6 +225,11 @@ func (p *Process) Terminate() error { return p.Signal(syscall.SIGTERM) }
 // Kill sends SIGKILL. Nobody who shares an object with the process hangs.
 func (p *Process) Kill() error { return p.Signal(os.Kill) }
 
+// InterruptTree sends SIGINT to the process and to all its descendants, those that are
+// detached too, as Ctrl-C does to what runs in a terminal. A pool's workers leave that
+// to their pool. What is said of TerminateTree holds.
+func (p *Process) InterruptTree() error { return p.signalTree(syscall.SIGINT) }
+
 // TerminateTree sends SIGTERM to the process and to all its descendants, those that
 // are detached too. No birth under way is missed; but a process that does not end on
 // SIGTERM may start others later.

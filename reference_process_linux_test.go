@@ -20,7 +20,16 @@ import (
 
 // These tests stand for those of the same names in CPython's
 // Lib/test/_test_multiprocessing.py. Others of _TestProcess are in the tests of
-// what they are about.
+// what they are about:
+//
+//	test_set_executable     TestAnotherBuildIsRefused, where a copy is taken
+//	test_active_children    TestReferenceProcessLifecycle
+//
+// Not applicable: test_process_mainthread_native_id (Go's threads have no names that a
+// program could see), test_lose_target_ref (nothing counts references; what an argument
+// spoke of is given back, see TestProcessesLeaveNothingBehind), test_forkserver_sigint,
+// test_forkserver_sigkill (nobody else starts processes), _TestFinalize beyond AtExit,
+// TestInitializers.test_manager_initializer (there are no managers).
 
 // _TestProcess.test_current
 func TestReferenceProcessCurrent(t *testing.T) {
@@ -263,6 +272,7 @@ func TestReferenceProcessClose(t *testing.T) {
 		"Terminate":     p.Terminate,
 		"Kill":          p.Kill,
 		"Interrupt":     p.Interrupt,
+		"InterruptTree": p.InterruptTree,
 		"TerminateTree": p.TerminateTree,
 		"KillTree":      p.KillTree,
 	} {

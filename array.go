@@ -236,4 +236,9 @@ func (a *Array[T]) String() string {
 
 // Free gives this handle back, and with the last one of all processes the
 // memory. The handle and its Slice cannot be used any more.
+//
+// A function that returns an Array, or takes one and does not free it, leaves a handle
+// in its process: nobody can know whether it kept it. In a pool's worker that is garbage,
+// whose collector is called when 128 MiB of shared memory have come into the process,
+// if not before. Until then the memory is there, also when everybody else has freed it.
 func (a *Array[T]) Free() error { return a.free() }

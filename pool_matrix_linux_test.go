@@ -49,7 +49,9 @@ var poolFaults = []fault{
 	{name: "stop", act: func() error { return suicide(syscall.SIGSTOP) },
 		want: func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }},
 	{name: "memory", act: outOfMemory,
-		died: func(e *WorkerDiedError) bool { return e.ExitCode == 2 && strings.Contains(e.Stderr, "outOfMemory") }},
+		died: func(e *WorkerDiedError) bool {
+			return e.ExitCode == 2 && e.OOM && strings.Contains(e.Stderr, "outOfMemory")
+		}},
 }
 
 func suicide(sig syscall.Signal) error {
@@ -354,7 +356,7 @@ func initializerCell(t *testing.T, f fault) string {
 		require.True(t, f.want(err), "initializer, %s: %v", f.name, err)
 	default:
 		require.ErrorAs(t, err, &exit, "initializer, %s", f.name)
-		require.True(t, f.died(&WorkerDiedError{Signal: exit.Signal, ExitCode: exit.Code, Stderr: exit.Crash}), "%v", exit)
+		require.True(t, f.died(&WorkerDiedError{Signal: exit.Signal, ExitCode: exit.Code, OOM: exit.OOM, Stderr: exit.Crash}), "%v", exit)
 	}
 	require.Empty(t, ActiveChildren(), "initializer, %s", f.name)
 	return describe(err)

@@ -23,6 +23,10 @@ import (
 //	test_worker_timeout                  TestAnIdleWorkerEndsAndComesBack
 //	test_max_depth                       TestGenerationsAreLimited
 //	test_shutdown_kill                   TestStopFailsWhatIsPending
+//	test_shutdown_and_kill_workers       TestStopFailsWhatIsPending
+//	test_sigkill_shutdown_leaks_workers  TestTheFamilyOfAKilledParentEndsAtOnce
+//	test_reusable_executor_resize        TestAPoolIsResized
+//	test_submit_from_callback            TestReferencePoolCallbacks
 //	test_no_stale_references             TestPoolsLeaveNothingBehind
 //	test_in_callback_submit_with_crash   TestReferencePoolCallbacks
 //	test_imap_handle_iterable_exception  TestAnInputSequenceThatPanicsLeavesThePoolAlone

@@ -43,7 +43,7 @@ import (
 // (package futex): it sees marks that much later.
 const (
 	lookSoon  = time.Second
-	lookLater = 30 * time.Second
+	lookLater = 10 * time.Second
 
 	// watchLimit leaves one place for the table's version in FUTEX_WAITV, which
 	// takes FUTEX_WAITV_MAX = 128 words (include/uapi/linux/futex.h). With more

@@ -83,12 +83,9 @@ func (q *Queue[T]) getBatch(ctx context.Context, into []T) (int, error) {
 	}
 	defer runtime.KeepAlive(q)
 	var cells [batchSize]ipc.Taken
-	got, most := 0, batchSize
-	if !q.view.inCell() {
-		most = 1 // each is given back by itself
-	}
+	got := 0
 	for got < len(into) {
-		n, err := q.view.takeBatch(ctx, cells[:min(most, len(into)-got)])
+		n, err := q.view.takeBatch(ctx, cells[:min(batchSize, len(into)-got)])
 		if got > 0 && err != nil {
 			return got, nil // who calls again is told
 		}
@@ -107,12 +104,35 @@ func (q *Queue[T]) getBatch(ctx context.Context, into []T) (int, error) {
 	return got, nil
 }
 
-// takeBatch takes messages. With atOnce it does not wait.
+// takeBatch takes messages, as a batch if they are given back as one. With atOnce it
+// does not wait.
 func (v *queueView[T]) takeBatch(ctx context.Context, cells []ipc.Taken) (int, error) {
-	if ctx == atOnce {
+	switch {
+	case !v.inCell():
+		return v.takeEach(ctx, cells)
+	case ctx == atOnce:
 		return v.TryTakeBatch(cells)
 	}
 	return v.TakeBatch(ctx, cells)
+}
+
+// takeEach takes messages one by one, and waits for the first.
+func (v *queueView[T]) takeEach(ctx context.Context, cells []ipc.Taken) (n int, err error) {
+	if ctx != atOnce {
+		if cells[0], err = v.Take(ctx); err != nil {
+			return 0, err
+		}
+		n = 1
+	}
+	for ; n < len(cells); n++ {
+		if cells[n], err = v.TryTake(); err != nil {
+			break
+		}
+	}
+	if n > 0 {
+		err = nil // who calls again is told
+	}
+	return n, err
 }
 
 // consumeBatch decodes taken messages and lets go of them. It returns how many it

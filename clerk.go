@@ -160,9 +160,10 @@ func (l *poolLedger) keepBooks() {
 			return
 		}
 		l.mu.Lock()
-		for l.needsClerk() {
-			l.watch()
-			l.sleep()
+		for patience := minPatience; l.needsClerk(); patience = maxPatience {
+			if l.watch(patience); l.needsClerk() {
+				l.sleep()
+			}
 		}
 		l.active = false
 		l.mu.Unlock()
@@ -172,15 +173,16 @@ func (l *poolLedger) keepBooks() {
 // needsClerk reports whether nobody else reads answers that are to come.
 func (l *poolLedger) needsClerk() bool { return l.inflight+l.starting > 0 && l.attending == 0 }
 
-// watch collects as long as there is something every now and then.
-func (l *poolLedger) watch() {
+// watch collects as long as there is something every now and then. Who has slept is more
+// patient: a worker that has done its function wakes it before the answer is there (Rouse).
+func (l *poolLedger) watch(patience time.Duration) {
 	if l.spinning || !spin.Worthwhile() {
 		return
 	}
 	l.spinning = true
 	last, answers := now(), l.counts.Done
-	for at := last; l.needsClerk() && at-last < minPatience; at = now() {
-		l.look(func() bool { return false })
+	for at := last; l.needsClerk() && at-last < patience; at = now() {
+		l.look(func() bool { return !l.needsClerk() })
 		if l.counts.Done != answers {
 			last, answers = at, l.counts.Done
 		}

@@ -414,13 +414,20 @@ func (f *Func[In, Out]) call(ctx context.Context, s *server, arg []byte) (out Ou
 }
 
 // answer encodes what a call came to. If that is known to be long, and has no handles, it
-// is put where the pool will read it, instead of being copied there afterwards.
+// is put where the pool will read it, instead of being copied there afterwards. If it is
+// not, and will not be kept, whoever sleeps for it is woken already: that takes longer than
+// the rest, after a function so long that nobody spins any more and no line of the rest is
+// in a cache.
 func (f *Func[In, Out]) answer(s *server, out Out, err error) answer {
-	switch n := f.out.Length(&out); {
-	case err != nil:
-		return errorAnswer(err)
-	case 1+n > inlineLimit:
+	n := f.out.Length(&out)
+	if err == nil && 1+n > inlineLimit {
 		return layValue(s.arena, f.out, out, n)
+	}
+	if !s.together {
+		s.answers.Rouse()
+	}
+	if err != nil {
+		return errorAnswer(err)
 	}
 	return appendValue(s.scratch[:0], f.out, out)
 }

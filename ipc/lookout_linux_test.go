@@ -26,6 +26,9 @@ func TestALookoutMissesNothing(t *testing.T) {
 		go func() {
 			w, err := OpenWriter(writer, mem)
 			for i := 0; err == nil && i < records; i++ {
+				if i%2 == 0 {
+					w.Rouse() // so that who sleeps may wake up too early, and sleep again
+				}
 				err = w.Put(t.Context(), []byte{byte(i)})
 			}
 		}()
@@ -58,4 +61,35 @@ func TestALookoutIsWoken(t *testing.T) {
 		go lookout.Wake()
 		require.NoError(t, lookout.Sleep())
 	}
+}
+
+// To rouse a reader wakes it if it sleeps, once, and is nothing to one that is awake.
+func TestRouseWakesWhoSleeps(t *testing.T) {
+	w := newWorld(t)
+	size, err := StreamSize(256)
+	require.NoError(t, err)
+	mem := alignTo(make([]byte, size+cellAlign), cellAlign)[:size]
+	require.NoError(t, InitStream(mem, 256))
+	r, err := OpenReader(w.mate(), mem)
+	require.NoError(t, err)
+	writer, err := OpenWriter(w.mate(), mem)
+	require.NoError(t, err)
+
+	writer.Rouse()
+	require.Zero(t, r.mine.rung.Load(), "nobody sleeps")
+	lookout := NewLookout(r.d)
+	for i := range uint32(100) {
+		lookout.Announce([]*StreamReader{r})
+		go writer.Rouse()
+		require.NoError(t, lookout.Sleep())
+		require.Equal(t, i+1, r.mine.rung.Load())
+		require.Zero(t, r.mine.waiting.Load(), "a commit need not ring, too")
+		_, err := r.TryTake()
+		require.ErrorIs(t, err, ErrEmpty, "and there is nothing yet")
+	}
+	require.NoError(t, writer.TryPut([]byte("at last")))
+	require.Equal(t, uint32(100), r.mine.rung.Load())
+	b, err := r.TryTake()
+	require.NoError(t, err)
+	require.Equal(t, "at last", string(b))
 }

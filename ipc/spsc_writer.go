@@ -238,6 +238,16 @@ func (w *StreamWriter) CommitTagged(n int, tag uint8) {
 	w.publish(w.m.tail, w.tail) // passes ownership of the record to Take
 }
 
+// Rouse wakes the reader, if it sleeps, for a record that will be written soon: to wake
+// takes longer than to write, and the reader may spin for the rest. It promises nothing.
+// A reader that goes to sleep once more says so again, and the record's Commit wakes it;
+// if there is no record because the process is killed, the death epoch does.
+func (w *StreamWriter) Rouse() {
+	if w.peer.waiting.Load() != 0 {
+		w.peer.ring()
+	}
+}
+
 func (w *StreamWriter) claimSlow(ctx context.Context, n int) (b []byte, err error) {
 	if w.lull.pass(w.tail, w.m.size(n)) {
 		if b, err = w.TryClaim(n); err != ErrFull {

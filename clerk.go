@@ -174,7 +174,8 @@ func (l *poolLedger) keepBooks() {
 func (l *poolLedger) needsClerk() bool { return l.inflight+l.starting > 0 && l.attending == 0 }
 
 // watch collects as long as there is something every now and then. Who has slept is more
-// patient: a worker that has done its function wakes it before the answer is there (Rouse).
+// patient with the first answer: a worker that has done its function wakes it before that
+// is there (Rouse).
 func (l *poolLedger) watch(patience time.Duration) {
 	if l.spinning || !spin.Worthwhile() {
 		return
@@ -184,7 +185,7 @@ func (l *poolLedger) watch(patience time.Duration) {
 	for at := last; l.needsClerk() && at-last < patience; at = now() {
 		l.look(func() bool { return !l.needsClerk() })
 		if l.counts.Done != answers {
-			last, answers = at, l.counts.Done
+			last, answers, patience = at, l.counts.Done, minPatience
 		}
 		l.balance(at, stalled)
 	}

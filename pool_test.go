@@ -181,19 +181,6 @@ func TestAResultMayBeAHandle(t *testing.T) {
 	require.Equal(t, byte(7), a.At(99))
 }
 
-// A task may have processes and pools, as the first process may.
-func TestATaskHasAPoolAndAProcessOfItsOwn(t *testing.T) {
-	p := newPool(t, 2)
-	out, err := hasPool.Map(t.Context(), p, []int{3, 5}, WithChunk(1))
-	require.NoError(t, err)
-	require.Len(t, out[0], 3)
-	require.Len(t, out[1], 5)
-	s, err := hasQueue.Call(t.Context(), p, "through a task's process")
-	require.NoError(t, err)
-	require.Equal(t, "through a task's process", s)
-	require.NoError(t, p.Close())
-}
-
 func TestBreakingOutOfAMapGivesUpTheRest(t *testing.T) {
 	p := newPool(t, 2)
 	pulled := 0

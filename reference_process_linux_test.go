@@ -511,6 +511,19 @@ func TestReferenceStdinBadFileDescriptor(t *testing.T) {
 	require.Len(t, out, 10)
 }
 
+// A task may have processes and pools, as the first process may.
+func TestATaskHasAPoolAndAProcessOfItsOwn(t *testing.T) {
+	p := newPool(t, 2)
+	out, err := hasPool.Map(t.Context(), p, []int{3, 5}, WithChunk(1))
+	require.NoError(t, err)
+	require.Len(t, out[0], 3)
+	require.Len(t, out[1], 5)
+	s, err := hasQueue.Call(t.Context(), p, "through a task's process")
+	require.NoError(t, err)
+	require.Equal(t, "through a task's process", s)
+	require.NoError(t, p.Close())
+}
+
 var passesOn = Register("test.passesOn", func(ctx context.Context, q *Queue[string]) (struct{}, error) {
 	if err := q.Put(ctx, "child"); err != nil {
 		return struct{}{}, err

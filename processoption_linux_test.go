@@ -145,15 +145,18 @@ func niceValues() (values []int, err error) {
 }
 
 func TestAProcessHasItsPriorityFromTheBeginning(t *testing.T) {
-	r, err := ranks.Run(t.Context(), true, WithNice(2))
+	mine, err := niceValues()
+	require.NoError(t, err)
+	own, nicer := mine[0], mine[0]+2
+	r, err := ranks.Run(t.Context(), true, WithNice(nicer))
 	require.NoError(t, err)
 	require.Greater(t, len(r.Nice), 2, "all threads")
-	require.Equal(t, slices.Repeat([]int{2}, len(r.Nice)), r.Nice)
-	require.Equal(t, slices.Repeat([]int{2}, len(r.Below)), r.Below, "and its children")
+	require.Equal(t, slices.Repeat([]int{nicer}, len(r.Nice)), r.Nice)
+	require.Equal(t, slices.Repeat([]int{nicer}, len(r.Below)), r.Below, "and its children")
 
 	r, err = ranks.Run(t.Context(), false)
 	require.NoError(t, err)
-	require.Equal(t, slices.Repeat([]int{0}, len(r.Nice)), r.Nice, "the next one does not have it")
+	require.Equal(t, slices.Repeat([]int{own}, len(r.Nice)), r.Nice, "the next one does not have it")
 }
 
 func TestAProcessIsBoundToItsCPUsFromTheBeginning(t *testing.T) {

@@ -72,7 +72,7 @@ func TestTheTable(t *testing.T) {
 		"trip *       ns        225  450  150…300    150  1.50 ×    ≤ 1.80 ×  ≤ 1.20 ×  ✓  pipe            45000  200 × less\n",
 		"rate         M/s      1.00 2.00", "≥ 2.00 M/s", "✗  pipe             4.00  4.00 × slower\n",
 		"takeover     ms    missing",
-		"* in some pass more than 150 ns passed from core to core and back when the row was measured\n",
+		"* in some pass more than 250 ns passed from core to core and back when the row was measured\n",
 		"Python missing: no python3 here (trip)\n",
 		"Python failed: it fell over (rate)\n",
 		"mp missing: not written yet (takeover)\n",

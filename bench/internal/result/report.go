@@ -1,8 +1,9 @@
 package result
 
 import (
-	"math"
 	"time"
+
+	"github.com/mpgo/mp/bench/internal/gauge"
 )
 
 // A Report is one run of the bench.
@@ -20,16 +21,17 @@ type Report struct {
 const slowest = 250
 
 // SlowAbove is the time from core to core and back, in ns, above which a pass is
-// marked as one in the machine's slow mode: half as much again as the best of this
-// run, or 250 ns.
+// marked as one in the machine's slow mode: half as much again as the median of this
+// run, or 250 ns. (Not as the best: now and then both CPUs share a core for a moment.)
 func (r *Report) SlowAbove() float64 {
-	best := math.Inf(1)
+	var latencies []float64
 	for _, row := range r.Rows {
-		for _, latency := range row.Canary {
-			best = min(best, latency)
-		}
+		latencies = append(latencies, row.Canary...)
 	}
-	return min(1.5*best, slowest)
+	if len(latencies) == 0 {
+		return slowest
+	}
+	return min(1.5*gauge.Median(latencies), slowest)
 }
 
 // Missed are the rows that do not reach what they must, as far as can be told.

@@ -103,11 +103,11 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-func TestPassesInTheSlowModeAreKnownByTheBest(t *testing.T) {
-	row := &Row{Canary: []float64{100, 140, 160, 400}}
+func TestPassesInTheSlowModeAreKnownByTheMedian(t *testing.T) {
+	row := &Row{Canary: []float64{50, 100, 140, 160, 400}} // on one core, on two, on two far apart
 	r := &Report{Rows: []*Row{row}}
-	assert.Equal(t, 150.0, r.SlowAbove())
-	assert.Equal(t, 2, row.SlowPasses(r.SlowAbove()))
+	assert.Equal(t, 210.0, r.SlowAbove())
+	assert.Equal(t, 1, row.SlowPasses(r.SlowAbove()))
 
 	allSlow := &Report{Rows: []*Row{{Canary: []float64{400, 410}}}}
 	assert.Equal(t, 2, allSlow.Rows[0].SlowPasses(allSlow.SlowAbove()), "also if none was fast")

@@ -173,6 +173,9 @@ func roles() map[string]func(s *stage, args []int) {
 		"echo":     playEcho,
 		"ping":     playPing,
 
+		"stormputbatches": playStormPutBatches,
+		"stormgetbatches": playStormGetBatches,
+
 		"streamput":  playStreamPut,
 		"streamget":  playStreamGet,
 		"fixedput":   playFixedPut,
@@ -301,27 +304,36 @@ func playPing(s *stage, args []int) {
 const (
 	stormEach  = 8192
 	stormWords = stormEach / 32
-	stormBatch = groupSize + 2 // messages that half of the processes put, or get, at a time
+	stormBatch = groupSize + 2 // messages
 )
 
 func stormBitmap(s *stage, ringSize, producer int) []shared.Uint32 {
 	return shm.SliceAt[shared.Uint32](s.props, (ringSize+63)&^63+producer*stormWords*4, stormWords)
 }
 
-// playStormPut puts its messages as producer args[1], args[3] at a time; args[0] is the
-// ring's size. Beyond what was said to be put, as many may have been committed.
+// playStormPut puts its messages as producer args[1]; args[0] is the ring's size.
+// Beyond what Put returned from, one message may have been committed.
 func playStormPut(s *stage, args []int) {
 	r := s.ring(0)
+	msg := make([]byte, 40)
 	returned := shm.SliceAt[shared.Uint32](s.props, args[2]+4*args[1], 1)
-	claims := make([]Claimed, args[3])
+	for i := range stormEach {
+		number(msg, args[1], i)
+		check(r.Put(background, msg))
+		returned[0].Store(uint32(i + 1))
+	}
+}
+
+// playStormPutBatches does so in batches. One of them may have been committed beyond.
+func playStormPutBatches(s *stage, args []int) {
+	r := s.ring(0)
+	returned := shm.SliceAt[shared.Uint32](s.props, args[2]+4*args[1], 1)
+	var claims [stormBatch]Claimed
 	for i := 0; i < stormEach; {
 		n, err := r.ClaimBatch(background, claims[:min(len(claims), stormEach-i)])
 		check(err)
 		for k, c := range claims[:n] {
-			msg := c.Bytes()
-			binary.LittleEndian.PutUint32(msg, uint32(args[1]))
-			binary.LittleEndian.PutUint32(msg[4:], uint32(i+k))
-			binary.LittleEndian.PutUint32(msg[36:], ^uint32(i+k))
+			number(c.Bytes(), args[1], i+k)
 			c.Fill(40)
 		}
 		CommitBatch(claims[:n], n)
@@ -330,13 +342,32 @@ func playStormPut(s *stage, args []int) {
 	}
 }
 
-// playStormGet gets messages, args[1] at a time.
+// number makes msg message i of a producer.
+func number(msg []byte, producer, i int) {
+	binary.LittleEndian.PutUint32(msg, uint32(producer))
+	binary.LittleEndian.PutUint32(msg[4:], uint32(i))
+	binary.LittleEndian.PutUint32(msg[36:], ^uint32(i))
+}
+
 func playStormGet(s *stage, args []int) {
 	r := s.ring(0)
-	taken := make([]Taken, args[1])
+	buf := make([]byte, 0, 40)
+	for {
+		msg, err := r.Get(background, buf)
+		if err == ErrClosed {
+			return
+		}
+		check(err)
+		tickOff(s, args[0], msg)
+	}
+}
+
+func playStormGetBatches(s *stage, args []int) {
+	r := s.ring(0)
+	var taken [stormBatch]Taken
 	var got [stormBatch][]byte
 	for {
-		n, err := r.TakeBatch(background, taken)
+		n, err := r.TakeBatch(background, taken[:])
 		if err == ErrClosed {
 			return
 		}
@@ -384,17 +415,23 @@ func TestRingStormOfKilledProcesses(t *testing.T) {
 	var mu sync.Mutex
 	generations := make([]uint32, 9)
 	nextProducer := 0
-	atOnce := func(slot int) int { return 1 + slot%2*(stormBatch-1) }
+	batches := func(slot int) bool { return slot%2 == 1 }
+	beyond := make([]int, producers) // messages of a producer that may be committed and not said to be
 	start := func(slot int) *actor {
 		mu.Lock()
 		defer mu.Unlock()
 		generations[slot]++
 		self := anIncarnation(slot, generations[slot])
-		if slot <= 4 {
-			nextProducer++
-			return s.play(t, "stormput", self, size, nextProducer-1, returnedAt, atOnce(slot))
+		put, get, most := "stormput", "stormget", 1
+		if batches(slot) {
+			put, get, most = "stormputbatches", "stormgetbatches", stormBatch
 		}
-		return s.play(t, "stormget", self, size, atOnce(slot))
+		if slot > 4 {
+			return s.play(t, get, self, size)
+		}
+		beyond[nextProducer] = most
+		nextProducer++
+		return s.play(t, put, self, size, nextProducer-1, returnedAt)
 	}
 	actors := make([]*actor, 9)
 	for slot := 1; slot <= 8; slot++ {
@@ -415,7 +452,9 @@ func TestRingStormOfKilledProcesses(t *testing.T) {
 				killedProducers++
 			} else {
 				killedConsumers++
-				mayLose += atOnce(slot)
+				if mayLose++; batches(slot) {
+					mayLose += stormBatch - 1
+				}
 			}
 		}
 		if nextProducer < producers || slot > 4 {
@@ -440,7 +479,7 @@ func TestRingStormOfKilledProcesses(t *testing.T) {
 				continue
 			}
 			got++
-			require.Less(t, i, n+stormBatch, "got what nobody put")
+			require.Less(t, i, n+beyond[p], "got what nobody put")
 			if i >= n {
 				returned++ // committed, but killed before it said so
 			}

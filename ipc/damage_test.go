@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type scriptedRing struct {
 	mate    suspicious
 	ring    *Ring
 	claimed []Claimed
+	batches [][]Claimed
 	taken   []Taken
 	leases  []Lease
 }
@@ -134,11 +136,11 @@ func (r *scriptedRing) step() {
 		r.Damage(r.land.peek(2 + uint64(r.Next(4))))
 	case 8: // another process, beside this one
 		r.open()
-		r.claimed, r.taken, r.leases = nil, nil, nil
+		r.claimed, r.batches, r.taken, r.leases = nil, nil, nil, nil
 	case 9:
 		r.mate.die()
 		if r.open() {
-			r.claimed, r.taken, r.leases = nil, nil, nil
+			r.claimed, r.batches, r.taken, r.leases = nil, nil, nil, nil
 		}
 	case 10:
 		if c, err := r.ring.TryClaim(); err == nil {
@@ -147,10 +149,7 @@ func (r *scriptedRing) step() {
 	case 11:
 		var claims [groupSize + 2]Claimed
 		n, _ := r.ring.TryClaimBatch(claims[:])
-		for _, c := range claims[:n] {
-			c.Fill(r.Next(damagedInline + 1))
-		}
-		CommitBatch(claims[:n], r.Next(n+1))
+		r.batches = append(r.batches, slices.Clone(claims[:n]))
 	case 12:
 		r.commit()
 	case 13:
@@ -195,7 +194,13 @@ func (r *scriptedRing) commit() {
 			c.Abort()
 		}
 	}
-	r.claimed = nil
+	for _, batch := range r.batches {
+		for _, c := range batch {
+			c.Fill(r.Next(damagedInline + 1))
+		}
+		CommitBatch(batch, r.Next(len(batch)+1))
+	}
+	r.claimed, r.batches = nil, nil
 }
 
 func (r *scriptedRing) peek(name uint64) []byte {

@@ -3,9 +3,9 @@ package ipc
 import (
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -16,15 +16,19 @@ func readThreads(t testing.TB) int {
 	return len(entries)
 }
 
-// cpuTicks is the CPU time that a process has used, in hundredths of a second.
-func cpuTicks(t testing.TB, pid int) (n int) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// cpuTime is what all threads of a process that it still has have used, to the nanosecond:
+// the ticks of /proc/PID/stat are two numbers, each of which is rounded by itself.
+func cpuTime(t testing.TB, pid int) (used time.Duration) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	require.NoError(t, err)
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+2:]))
-	for _, f := range fields[11:13] { // utime, stime: proc(5)
-		ticks, err := strconv.Atoi(f)
+	require.NotEmpty(t, tasks)
+	for _, task := range tasks {
+		text, err := os.ReadFile(task)
 		require.NoError(t, err)
-		n += ticks
+		var ns time.Duration
+		_, err = fmt.Sscan(string(text), &ns)
+		require.NoError(t, err)
+		used += ns
 	}
-	return n
+	return used
 }

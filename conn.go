@@ -53,9 +53,9 @@ type Conn[T any] struct {
 
 // connView is what all handles of a process share.
 type connView[T any] struct {
-	*pipeEnd
-	codec *wire.Codec[T]
-	raw   bool // codec.AnyBytes
+	pipeEnd // by value: Send and Recv go through one pointer less
+	codec   *wire.Codec[T]
+	raw     bool // codec.AnyBytes
 }
 
 // Send sends v, and waits for room until ctx ends. If it returns nil, the message is
@@ -108,7 +108,7 @@ func (c *Conn[T]) sendError(err error) error {
 // send encodes v before it takes the baton, save where that is a mere copy. With atOnce it
 // does not wait.
 func (c *Conn[T]) send(ctx context.Context, v *T) error {
-	codec, e := c.view.codec, c.view.pipeEnd
+	codec, e := c.view.codec, &c.view.pipeEnd
 	defer runtime.KeepAlive(c)
 	switch n := codec.Length(v); {
 	case e.out.mem == nil:
@@ -159,7 +159,7 @@ func (c *Conn[T]) sendLarge(ctx context.Context, v T, n int) error {
 // sendEncoded is for values whose size is known only when they are encoded, and for
 // those with handles.
 func (c *Conn[T]) sendEncoded(ctx context.Context, v T) error {
-	codec, e := c.view.codec, c.view.pipeEnd
+	codec, e := c.view.codec, &c.view.pipeEnd
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	b, err := codec.Append((*buf)[:0], v)
@@ -215,13 +215,18 @@ func (c *Conn[T]) TryRecv() (v T, err error) {
 		return v, c.unusable()
 	}
 	if r := c.view.in.r.Load(); r != nil {
-		if r.Idle() {
-			if spin.Pause(1); r.Idle() { // twice, for the caller may take longer to come back
-				runtime.KeepAlive(c)
-				return v, ErrEmpty
-			}
+		if c.view.raw && r.Pull(shm.Bytes(&v), 2) { // twice, for the caller may take longer to come back
+			runtime.KeepAlive(c)
+			return v, nil
 		}
-		if c.view.raw && r.Pull(shm.Bytes(&v)) {
+		if r.Idle() {
+			if !c.view.raw {
+				spin.Pause(1)
+			}
+			runtime.KeepAlive(c)
+			return v, ErrEmpty
+		}
+		if c.view.raw && r.Pull(shm.Bytes(&v), 1) {
 			runtime.KeepAlive(c)
 			return v, nil
 		}

@@ -316,5 +316,7 @@ func (d conns[T]) open(o *shm.Object) (*connView[T], error) {
 		return nil, err
 	}
 	side := *shm.At[uint32](payload, 0)
-	return &connView[T]{pipeEnd: newPipeEnd(pipe, side, m), codec: codec, raw: codec.AnyBytes()}, nil
+	v := &connView[T]{codec: codec, raw: codec.AnyBytes()}
+	v.init(pipe, side, m)
+	return v, nil
 }

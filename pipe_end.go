@@ -53,12 +53,12 @@ const (
 	endClosed                 // by this process
 )
 
-func newPipeEnd(pipe *shm.Object, side uint32, m pipeMemory) *pipeEnd {
-	e := &pipeEnd{pipe: pipe, side: side, limit: m.limit}
+// init makes e an end that is not here yet.
+func (e *pipeEnd) init(pipe *shm.Object, side uint32, m pipeMemory) {
+	e.pipe, e.side, e.limit = pipe, side, m.limit
 	e.out.mem, e.out.most, e.in.mem = m.out, m.most, m.in
 	e.out.baton.nudge = make(chan struct{}, 1)
 	e.in.baton.nudge = make(chan struct{}, 1)
-	return e
 }
 
 // claim makes the end this process's. The error is ErrClosed if it was closed,

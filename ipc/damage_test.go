@@ -341,7 +341,7 @@ func (s *scriptedStream) useReader(how int) {
 		s.taken = false
 	default:
 		s.r.Grant()
-		s.r.Pull(make([]byte, 16+8*s.Next(2)))
+		s.r.Pull(make([]byte, 16+8*s.Next(2)), 1)
 		s.r.Withdraw()
 	}
 }

@@ -52,6 +52,10 @@ var mutants = []testkit.Mutant{
 		Right: "passed := int64(head-w.turn&^turnToSmall) >= 0",
 		Wrong: "passed := true",
 	}, {
+		Mistake: "go on in a ring that the writer is about to leave", File: "spsc_reader.go", Model: "stream/headers/turns", Failure: "record",
+		Right: "if int64(turn&^turnToSmall-head) <= 0 {",
+		Wrong: "if end == tail {",
+	}, {
 		Mistake: "say that it is done before it is", File: "once.go", Model: "once", Failure: "done",
 		Right: "if err := f(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\to.lock.edge.release()\n\t\to.state.done.Store(1) // observed by Done",
 		Wrong: "o.state.done.Store(1)\n\t\tif err := f(); err != nil {\n\t\t\treturn err\n\t\t}",

@@ -45,11 +45,13 @@ type favour struct {
 	needed uint32    // how often it takes
 }
 
-// favoured is one goroutine with an end. Only it writes next, while it has the favour.
+// favoured is one goroutine with an end. Only it writes next, while it has the favour, and
+// only it uses ahead.
 type favoured struct {
 	goroutine uintptr
 	next      shared.Uint64
-	_         [48]byte // a line of its own
+	ahead     *shared.Uint64 // of a reader: where the record after the last one would begin
+	_         [40]byte       // a line of its own
 }
 
 const (

@@ -65,7 +65,7 @@ func TestFavourIsWithdrawnFromRunningGoroutines(t *testing.T) {
 		var msg [length]byte
 		for ; ; got++ {
 			for {
-				if r.Pull(msg[:]) {
+				if r.Pull(msg[:], 1) {
 					break
 				}
 				reading.Lock()

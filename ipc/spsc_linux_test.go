@@ -77,7 +77,7 @@ func playFixedGet(s *stage, args []int) {
 	s.awaitCurtain()
 	p := pace{}
 	for i := range args[0] {
-		if !r.Pull(msg[:]) {
+		if !r.Pull(msg[:], 1) {
 			r.Withdraw()
 			_, err := r.Get(background, msg[:0])
 			check(err)

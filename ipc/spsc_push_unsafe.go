@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/mpgo/mp/internal/goroutine"
+	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/spin"
 )
 
@@ -27,22 +28,41 @@ func (w *StreamWriter) Push(msg []byte) bool {
 	}
 	n, tail := len(msg), to.next.Load()
 	end := tail + w.m.stride
-	if n != w.m.fixed || int64(w.stop-end) < 0 || w.peer.barrier.Load() != 1 || w.peer.closed.Load() != endOpen {
+	if n != w.m.fixed || w.peer.barrier.Load() != 1 || w.peer.closed.Load() != endOpen {
 		return false
 	}
 	storeRelease(&to.next, end)
-	if w.favour.to.Load() != to {
+	if w.favour.to.Load() != to || int64(w.stop-end) < 0 && !w.again(tail, end) {
 		storeRelease(&to.next, tail)
 		return false
 	}
 	// SAFETY: stop was computed from the length of the ring: from tail&mask to where
 	// end is, there is room in one piece for n bytes, which msg has.
 	rec := unsafe.Add(unsafe.Pointer(unsafe.SliceData(w.ring.records)), tail&w.ring.mask)
-	quickCopy(rec, unsafe.Pointer(unsafe.SliceData(msg)), n)
+	if src := unsafe.Pointer(unsafe.SliceData(msg)); n == lineLength {
+		copyLine(rec, src)
+	} else {
+		quickCopy(rec, src, n)
+	}
 	storeRelease(w.m.tail, end) // passes ownership of the record to Take
 	if w.peer.waiting.Load() != 0 {
 		w.peer.ring()
 	}
+	return true
+}
+
+// again begins a lap in the small ring, if there is room from tail to end. Where it comes
+// to an end in the large one, a look is due whether to turn.
+func (w *StreamWriter) again(tail, end uint64) bool {
+	if w.turn&turnToSmall == 0 {
+		return false
+	}
+	limit := w.free(w.m.head.Load()) // observes Release
+	stop := tail + min(w.ring.until(tail), limit-tail)
+	if int64(limit-tail) < 0 || limit-tail > w.ring.size() || int64(stop-end) < 0 {
+		return false
+	}
+	w.limit, w.stop = limit, stop
 	return true
 }
 
@@ -54,8 +74,9 @@ func (r *StreamReader) Idle() bool {
 }
 
 // Pull reads the next record into msg if that is quickly done, and reports whether it
-// did; see Push.
-func (r *StreamReader) Pull(msg []byte) bool {
+// did; see Push. If there is none it looks as often as that, with pauses in between; so
+// what comes meanwhile takes the same way from there, which the CPU can foresee.
+func (r *StreamReader) Pull(msg []byte, looks int) bool {
 	to := r.favour.to.Load()
 	if to == nil || to.goroutine != goroutine.Self() {
 		return false
@@ -65,14 +86,28 @@ func (r *StreamReader) Pull(msg []byte) bool {
 	if n != r.m.fixed || r.peer.barrier.Load() != 1 {
 		return false
 	}
+	if int64(r.stop-next) < 0 {
+		for r.bare(to, head) {
+			if looks--; looks <= 0 {
+				return false
+			}
+			spin.Pause(1)
+		}
+	}
 	storeRelease(&to.next, next)
-	if r.favour.to.Load() != to || !r.has(head, next) {
+	if r.favour.to.Load() != to || int64(r.stop-next) < 0 && !r.more(head, next) {
 		storeRelease(&to.next, head)
 		return false
 	}
-	// SAFETY: from head&mask on there are n bytes of the ring in one piece, and msg has n.
-	rec := unsafe.Add(unsafe.Pointer(unsafe.SliceData(r.ring.records)), head&r.ring.mask)
-	quickCopy(unsafe.Pointer(unsafe.SliceData(msg)), rec, n)
+	// SAFETY: stop was computed from the length of the ring: from head&mask to where stop is
+	// there are n bytes or more in one piece, and msg has n.
+	rec := r.record(head)
+	if dst := unsafe.Pointer(unsafe.SliceData(msg)); n == lineLength {
+		copyLine(dst, rec)
+	} else {
+		quickCopy(dst, rec, n)
+	}
+	to.ahead = (*shared.Uint64)(r.record(next))
 	storeRelease(r.m.head, next) // passes ownership of the memory to TryClaim
 	if r.peer.waiting.Load() != 0 {
 		r.peer.ring()
@@ -83,39 +118,51 @@ func (r *StreamReader) Pull(msg []byte) bool {
 // Looks of PullSoon; they take less than minPatience.
 const soonLooks = 32
 
-// PullSoon is Pull, but looks again for a moment if there is no record yet. It does not
+// PullSoon is Pull, but looks for a moment if there is no record yet. It does not
 // where the reader has lately caught up with a writer in flow, which its looks would
 // only slow down: see lull.
 func (r *StreamReader) PullSoon(msg []byte) bool {
-	if r.Idle() && !r.stirs() {
+	if r.Pull(msg, 1) {
+		return true
+	}
+	if r.Idle() && !(spin.Worthwhile() && r.lull.needless(r.m.head.Load(), r.m.stride)) {
 		return false
 	}
-	return r.Pull(msg)
+	return r.Pull(msg, soonLooks)
 }
 
-// stirs looks for a moment whether the end stays idle.
-func (r *StreamReader) stirs() bool {
-	if !spin.Worthwhile() || !r.lull.needless(r.m.head.Load(), r.m.stride) {
-		return false
+// bare reports whether there is no record at head yet. It looks at the record as well, so
+// that its line is on its way together with that of the tail, and not after it.
+func (r *StreamReader) bare(to *favoured, head uint64) bool {
+	if to.ahead != nil {
+		_ = to.ahead.Load()
 	}
-	for range soonLooks {
-		spin.Pause(1)
-		if !r.Idle() {
-			return true
-		}
-	}
-	return false
+	return r.m.tail.Load() == head
 }
 
-// has reports whether there is a record from head to next, in one piece.
-func (r *StreamReader) has(head, next uint64) bool {
-	if int64(r.tail-next) < 0 {
-		tail := r.m.tail.Load() // observes Commit
-		if tail == head || !r.extend(head, tail) || int64(r.tail-next) < 0 {
-			return false
-		}
-	}
-	return r.ring.until(head) >= r.m.stride
+// more reports whether there is a record from head to next, in one piece.
+func (r *StreamReader) more(head, next uint64) bool {
+	tail := r.m.tail.Load() // observes Commit
+	return tail != head && r.extend(head, tail) && int64(r.stop-next) >= 0
+}
+
+// record is where the record at head lies, or would.
+func (r *StreamReader) record(head uint64) unsafe.Pointer {
+	// SAFETY: there are mask+1 bytes, and a record begins at a multiple of recordAlign.
+	return unsafe.Add(unsafe.Pointer(unsafe.SliceData(r.ring.records)), head&r.ring.mask)
+}
+
+// lineLength is that of a cache line, and of many records.
+const lineLength = 64
+
+// copyLine copies lineLength bytes.
+func copyLine(dst, src unsafe.Pointer) {
+	// SAFETY: both have that many bytes.
+	d, s := (*[4][16]byte)(dst), (*[4][16]byte)(src)
+	d[0] = s[0]
+	d[1] = s[1]
+	d[2] = s[2]
+	d[3] = s[3]
 }
 
 // quickCopy copies n bytes, at most mostQuick, without a call.

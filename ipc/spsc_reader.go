@@ -18,7 +18,9 @@ type StreamReader struct {
 	m      streamMemory
 	head   uint64     // as in shared memory, unless the favour is granted
 	tail   uint64     // how far records are known to be, in this ring
+	stop   uint64     // tail, or where the ring ends: how far they lie in one piece
 	ring   streamRing // that they lie in
+	passed uint64     // the turn to that ring if head is beyond it, or noTurn
 	size   uint64     // of the taken record, 0 if there is none
 	last   uint64     // of the record before
 	tag    uint8      // of the taken record
@@ -31,7 +33,7 @@ func OpenReader(d Domain, mem []byte) (*StreamReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &StreamReader{m: m}
+	r := &StreamReader{m: m, passed: noTurn}
 	if err := r.open(d, m.reader, m.writer); err != nil {
 		return nil, err
 	}
@@ -148,11 +150,20 @@ func (r *StreamReader) look() error {
 // extend takes note of the records from head to tail, which was just loaded and is not
 // head: of those in one ring. It reports whether there can be such.
 func (r *StreamReader) extend(head, tail uint64) bool {
-	ring, end := r.m.follow(head, tail, r.m.turn.Load())
+	turn := r.m.turn.Load()
+	if turn == r.passed && tail-head <= r.ring.size() && tail&(recordAlign-1) == 0 {
+		r.tail, r.stop = tail, head+min(tail-head, r.ring.until(head))
+		return true
+	}
+	ring, end := r.m.follow(head, tail, turn)
 	if tail-head > r.m.most() || end&(recordAlign-1) != 0 || ring.size() == 0 {
 		return false
 	}
-	r.ring, r.tail = ring, end
+	r.ring, r.tail, r.passed = ring, end, noTurn
+	if int64(turn&^turnToSmall-head) <= 0 {
+		r.passed = turn
+	}
+	r.stop = head + min(end-head, ring.until(head))
 	return true
 }
 

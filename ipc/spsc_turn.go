@@ -41,14 +41,17 @@ func (r streamRing) until(position uint64) uint64 { return r.size() - position&r
 // that the smallest first-level caches have, so that both directions and their users
 // find room. Where the large one is not much larger, there is none.
 func smallRing(large uint32) uint32 {
-	const size = 4 << 10
+	const size = 512
 	if large < 4*size {
 		return 0
 	}
 	return size
 }
 
-const turnToSmall = 1 // bit of turn; positions are multiples of recordAlign
+const (
+	turnToSmall = 1 // bit of turn; positions are multiples of recordAlign
+	noTurn      = 2 // is none
+)
 
 // firstTurn is to the small ring, if there is one.
 func (m *streamMemory) firstTurn(position uint64) uint64 {

@@ -138,34 +138,37 @@ func (b blocking[T]) answer() error {
 type awake[T any] struct{ end *mp.Conn[T] }
 
 func (a awake[T]) exchange(message T) error {
-	if err := a.send(message); err != nil {
-		return err
-	}
-	_, err := a.receive()
-	return err
-}
-
-func (a awake[T]) answer() error {
-	message, err := a.receive()
-	if err != nil {
-		return err
-	}
-	return a.send(message)
-}
-
-func (a awake[T]) send(message T) error {
 	for {
-		if err := a.end.TrySend(message); err != mp.ErrFull {
+		err := a.end.TrySend(message)
+		if err == nil {
+			break
+		}
+		if err != mp.ErrFull {
+			return err
+		}
+	}
+	for {
+		if _, err := a.end.TryRecv(); err != mp.ErrEmpty {
 			return err
 		}
 	}
 }
 
-func (a awake[T]) receive() (T, error) {
+func (a awake[T]) answer() error {
 	for {
-		if message, err := a.end.TryRecv(); err != mp.ErrEmpty {
-			return message, err
+		message, err := a.end.TryRecv()
+		if err == mp.ErrEmpty {
+			continue
 		}
+		for err == nil {
+			if err = a.end.TrySend(message); err == nil {
+				return nil
+			}
+			if err == mp.ErrFull {
+				err = nil
+			}
+		}
+		return err
 	}
 }
 

@@ -75,7 +75,9 @@ func (r *StreamReader) Idle() bool {
 
 // Pull reads the next record into msg if that is quickly done, and reports whether it
 // did; see Push. If there is none it looks as often as that, with pauses in between; so
-// what comes meanwhile takes the same way from there, which the CPU can foresee.
+// what comes meanwhile takes the same way from there, which the CPU can foresee. Who looks
+// more than once looks at the record as well, so that its line is on its way together with
+// that of the tail, and not after it; a writer in flow would lose that line again and again.
 func (r *StreamReader) Pull(msg []byte, looks int) bool {
 	to := r.favour.to.Load()
 	if to == nil || to.goroutine != goroutine.Self() {
@@ -87,7 +89,11 @@ func (r *StreamReader) Pull(msg []byte, looks int) bool {
 		return false
 	}
 	if int64(r.stop-next) < 0 {
-		for r.bare(to, head) {
+		ahead := to.ahead
+		if looks <= 1 {
+			ahead = nil
+		}
+		for r.bare(ahead, head) {
 			if looks--; looks <= 0 {
 				return false
 			}
@@ -131,11 +137,10 @@ func (r *StreamReader) PullSoon(msg []byte) bool {
 	return r.Pull(msg, soonLooks)
 }
 
-// bare reports whether there is no record at head yet. It looks at the record as well, so
-// that its line is on its way together with that of the tail, and not after it.
-func (r *StreamReader) bare(to *favoured, head uint64) bool {
-	if to.ahead != nil {
-		_ = to.ahead.Load()
+// bare reports whether there is no record at head yet, and touches ahead.
+func (r *StreamReader) bare(ahead *shared.Uint64, head uint64) bool {
+	if ahead != nil {
+		_ = ahead.Load()
 	}
 	return r.m.tail.Load() == head
 }

@@ -97,8 +97,13 @@ func FillFrom(claims []Claimed, all []byte, n int) {
 		return
 	}
 	claims[0].cells.mustFit(n)
+	all = all[:len(claims)*n]
+	if n <= mostQuick {
+		fillQuick(claims, all, n)
+		return
+	}
 	for i, c := range claims {
-		copy(c.cell.bytes(uint32(n)), all[i*n:][:n])
+		copy(c.cell.bytes(uint32(n)), all[i*n:])
 		c.cell.describe(uint32(n))
 	}
 }

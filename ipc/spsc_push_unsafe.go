@@ -8,9 +8,6 @@ import (
 	"github.com/mpgo/mp/internal/spin"
 )
 
-// mostQuick is the largest record that Push and Pull copy.
-const mostQuick = 256
-
 // Push writes a copy of msg as one record if that is quickly done: all records have
 // its length, there is room in one piece, and the calling goroutine has the favour.
 // It reports whether it did. Unlike the rest it may be called by any goroutine at
@@ -155,36 +152,4 @@ func (r *StreamReader) more(head, next uint64) bool {
 func (r *StreamReader) record(head uint64) unsafe.Pointer {
 	// SAFETY: there are mask+1 bytes, and a record begins at a multiple of recordAlign.
 	return unsafe.Add(unsafe.Pointer(unsafe.SliceData(r.ring.records)), head&r.ring.mask)
-}
-
-// lineLength is that of a cache line, and of many records.
-const lineLength = 64
-
-// copyLine copies lineLength bytes.
-func copyLine(dst, src unsafe.Pointer) {
-	// SAFETY: both have that many bytes.
-	d, s := (*[4][16]byte)(dst), (*[4][16]byte)(src)
-	d[0] = s[0]
-	d[1] = s[1]
-	d[2] = s[2]
-	d[3] = s[3]
-}
-
-// quickCopy copies n bytes, at most mostQuick, without a call.
-func quickCopy(dst, src unsafe.Pointer, n int) {
-	// SAFETY: both have n bytes: each step stays below n, and the last 16 of 16 bytes
-	// or more begin at 0 or above.
-	switch {
-	case n >= 16:
-		for i := 0; i < n-16; i += 16 {
-			*(*[16]byte)(unsafe.Add(dst, i)) = *(*[16]byte)(unsafe.Add(src, i))
-		}
-		*(*[16]byte)(unsafe.Add(dst, n-16)) = *(*[16]byte)(unsafe.Add(src, n-16))
-	case n == 8:
-		*(*uint64)(dst) = *(*uint64)(src)
-	default:
-		for i := range n {
-			*(*byte)(unsafe.Add(dst, i)) = *(*byte)(unsafe.Add(src, i))
-		}
-	}
 }

@@ -6,7 +6,7 @@ import "github.com/mpgo/mp/bench/internal/gauge"
 type message [64]byte
 
 func fixedMessage(int) message { return message{7} }
-func readFixed(m message)      { gauge.Read(m[:]) }
+func readFixed(m *message)     { gauge.Read(m[:]) }
 
 func bytesMessage(size int) []byte { return make([]byte, size) }
-func readBytes(b []byte)           { gauge.Read(b) }
+func readBytes(b *[]byte)          { gauge.Read(*b) }

@@ -25,7 +25,7 @@ func measureQueue(job side.Job) (side.Sample, error) {
 // A queueWork moves messages of a type from producers to consumers.
 type queueWork[T any] struct {
 	sample  func(size int) T
-	read    func(T)
+	read    func(*T)
 	produce *mp.Func[queuePost[T], gauge.Tally]
 	consume *mp.Func[queuePost[T], gauge.Tally]
 }
@@ -36,7 +36,7 @@ type queuePost[T any] struct {
 	Queue *mp.Queue[T]
 }
 
-func newQueueWork[T any](name string, sample func(int) T, read func(T)) *queueWork[T] {
+func newQueueWork[T any](name string, sample func(int) T, read func(*T)) *queueWork[T] {
 	w := &queueWork[T]{sample: sample, read: read}
 	w.produce = mp.Register("producer of "+name, w.producer)
 	w.consume = mp.Register("consumer of "+name, w.consumer)
@@ -113,9 +113,8 @@ func (w *queueWork[T]) consumer(ctx context.Context, p queuePost[T]) (gauge.Tall
 	if n := p.Post.Job.Batch; n > 0 {
 		return w.getBatches(ctx, p.Queue, make([]T, n), m)
 	}
-	for ; ; m.Tick(1) {
-		message, err := p.Queue.Get(ctx)
-		if err != nil {
+	for message := new(T); ; m.Tick(1) {
+		if *message, err = p.Queue.Get(ctx); err != nil {
 			return ended(m, err)
 		}
 		w.read(message)
@@ -128,8 +127,8 @@ func (w *queueWork[T]) getBatches(ctx context.Context, queue *mp.Queue[T], into 
 		if err != nil {
 			return ended(m, err)
 		}
-		for _, message := range into[:n] {
-			w.read(message)
+		for i := range into[:n] {
+			w.read(&into[i])
 		}
 		m.Tick(n)
 	}

@@ -213,7 +213,7 @@ func queueInline(fixed int) int {
 func (q *Queue[T]) Put(ctx context.Context, v T) error {
 	if q.usable() && q.view.raw {
 		cell, err := q.view.Claim(ctx)
-		return q.commit(cell, v, err)
+		return q.commit(cell, &v, err)
 	}
 	return q.put(v, func() (ipc.Claimed, error) { return q.view.Claim(ctx) })
 }
@@ -222,19 +222,20 @@ func (q *Queue[T]) Put(ctx context.Context, v T) error {
 func (q *Queue[T]) TryPut(v T) error {
 	if q.usable() && q.view.raw {
 		cell, err := q.view.TryClaim()
-		return q.commit(cell, v, err)
+		return q.commit(cell, &v, err)
 	}
 	return q.put(v, func() (ipc.Claimed, error) { return q.view.TryClaim() })
 }
 
-// commit puts a raw message into a cell, unless there is none.
-func (q *Queue[T]) commit(cell ipc.Claimed, v T, err error) error {
+// commit puts a raw message into a cell, unless there is none. It takes v's address, for
+// every store to pass it on would wait behind those to the cell before.
+func (q *Queue[T]) commit(cell ipc.Claimed, v *T, err error) error {
 	if err != nil {
 		runtime.KeepAlive(q)
 		return q.wrap("put", err)
 	}
 	b := cell.Bytes()
-	shm.Put(b, &v)
+	shm.Put(b, v)
 	cell.Commit(q.view.codec.Fixed())
 	runtime.KeepAlive(q)
 	return nil

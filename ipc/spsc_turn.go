@@ -5,11 +5,12 @@ package ipc
 // # Two rings
 //
 // A stream has a large ring for those who send much before anybody receives, and a
-// small one that stays in the caches next to both CPUs. Messages that are answered one
-// by one would go round the large one, too, and come to each of its lines long after
-// it was last used: with 64 KiB in each direction that took half as long again as with
-// 8 KiB, in a bare loop in C between two processes, and the small ring takes what a
-// single mailbox does.
+// small one whose few lines pass between both CPUs again and again. Messages that are
+// answered one by one would go round the large one, too, and come to each of its lines
+// long after it was last used: in a bare loop between two processes, there and back with
+// 64 bytes each way, 108 ns with the same line each time, 118 with a ring of 8 lines, 132
+// with 16, 190 with 64 (150 if these are not used one after the other), and more with
+// 64 KiB.
 //
 // The writer chooses, and says so in turn: from that position on records lie in the
 // other ring. It turns
@@ -37,9 +38,9 @@ func (r streamRing) size() uint64 { return uint64(len(r.records)) }
 // until is how many bytes there are from a position to where the memory ends.
 func (r streamRing) until(position uint64) uint64 { return r.size() - position&r.mask }
 
-// smallRing is the size of the small ring beside a large one: an eighth of the 32 KiB
-// that the smallest first-level caches have, so that both directions and their users
-// find room. Where the large one is not much larger, there is none.
+// smallRing is the size of the small ring beside a large one: eight lines, for each lap
+// costs the writer a look at the line that the reader has just written. Where the large
+// one is not much larger, there is none.
 func smallRing(large uint32) uint32 {
 	const size = 512
 	if large < 4*size {

@@ -208,6 +208,10 @@ func (c *Conn[T]) Recv(ctx context.Context) (v T, err error) {
 	return v, err
 }
 
+// tryLooks is how often TryRecv looks, with pauses in between that tell the CPU that it
+// spins: what comes meanwhile is found before the caller would be back.
+const tryLooks = 3
+
 // TryRecv is Recv, but returns ErrEmpty where Recv would wait. Called again and again it
 // is a spin loop, and tells the CPU so.
 func (c *Conn[T]) TryRecv() (v T, err error) {
@@ -215,7 +219,7 @@ func (c *Conn[T]) TryRecv() (v T, err error) {
 		return v, c.unusable()
 	}
 	if r := c.view.in.r.Load(); r != nil {
-		if c.view.raw && r.Pull(shm.Bytes(&v), 2) { // twice, for the caller may take longer to come back
+		if c.view.raw && r.Pull(shm.Bytes(&v), tryLooks) {
 			runtime.KeepAlive(c)
 			return v, nil
 		}

@@ -43,11 +43,12 @@ func (h *cellHeader) bytes(n uint32) []byte {
 // fillQuick fills cells as FillFrom does. There are len(claims)*n bytes in all, and each
 // cell has room for n.
 func fillQuick(claims []Claimed, all []byte, n int) {
+	// SAFETY: the address of all, which stays within it below: message i begins i*n bytes
+	// after the first.
 	first := unsafe.Pointer(unsafe.SliceData(all))
 	for i := range claims {
 		h := claims[i].cell
-		// SAFETY: message i begins i*n bytes after the first, and the bytes after the header
-		// are the cell's.
+		// SAFETY: both have n bytes there; those after the header are the cell's.
 		quickCopy(unsafe.Add(unsafe.Pointer(h), cellHeaderSize), unsafe.Add(first, i*n), n)
 		h.describe(uint32(n))
 	}

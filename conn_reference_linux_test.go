@@ -241,11 +241,9 @@ var writesTen = Register("test.writesTen", func(ctx context.Context, in writerAr
 // shared memory, and for processes. A net.Conn is waited for by a goroutine that reads
 // it.
 //
-// _TestConnection.test_fd_transfer, test_large_fd_transfer and test_missing_fd_transfer,
-// _TestPicklingConnections.test_pickling with sockets, and the Listener and Client of
-// _TestListener, _TestListenerClient and TestInvalidFamily are not ported: the processes
-// of a tree have pipes without an address, and strangers have package net. Descriptors
-// go to a child when it starts (WithExtraFiles).
+// The Listener and Client of _TestListener, _TestListenerClient and TestInvalidFamily are
+// not ported: the processes of a tree have pipes without an address, and strangers have
+// package net.
 
 // TestWait.test_wait_integer: a process's end and connections in one wait.
 func TestReferenceWaitForAProcess(t *testing.T) {

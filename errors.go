@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/mpgo/mp/internal/keeper"
 	"github.com/mpgo/mp/internal/wire"
 	"github.com/mpgo/mp/ipc"
 	"github.com/mpgo/mp/shm"
@@ -72,6 +73,10 @@ var (
 	// its process died, or the message that carried it was lost. For errors.Is it is
 	// an io.EOF too: no more messages come.
 	ErrPeerDied = ipc.ErrPeerDied
+
+	// ErrKeeperDied: the first process of the tree is gone, and with it the descriptors
+	// of all Files. Only detached processes live to see it.
+	ErrKeeperDied = keeper.ErrDied
 
 	// ErrMoved: this process sent the Conn to another one. For errors.Is it is an
 	// ErrClosed too: this handle is of no more use.
@@ -221,7 +226,7 @@ var wellKnown = []error{
 	ErrBrokenBarrier, ErrNotPlain, ErrUnencodable,
 	ErrTooLarge, ErrForeign, ErrFull, ErrEmpty, ErrPeerDied, ErrMoved, ErrOneWay, ErrProcessTableFull, ErrNotInitialized, ErrNotRegistered, ErrWrongBuild,
 	ErrParentDied, ErrPoolClosed, ErrCrashLoop, ErrNotLeased,
-	ErrTooDeep, ErrAlive,
+	ErrTooDeep, ErrAlive, ErrKeeperDied,
 }
 
 func identities(err error) (known []int, errno int) {

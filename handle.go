@@ -30,6 +30,7 @@ const (
 	kindSpares
 	kindPipe
 	kindConn
+	kindFile
 )
 
 // A handle is one Go value's share in a shared object, and the part that all

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mpgo/mp/internal/child"
+	"github.com/mpgo/mp/internal/keeper"
 	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/shm"
 )
@@ -106,6 +107,7 @@ func grow(me child.Self) (*newborn, error) {
 	if err != nil {
 		return nil, err
 	}
+	tree.door.Store(keeper.NewDoor(me.Door)) // who has joined may have to bury others
 	a, err := shm.Attach(me.Arena, id)
 	if err != nil {
 		return nil, fmt.Errorf("mp: this process cannot join its parent's shared memory: %w", err)

@@ -101,7 +101,7 @@ func WithExecutable(path string) ProcessOption {
 
 // WithExtraFiles gives the process open files beside its standard input, output and
 // error. There, ExtraFiles returns them in the same order; their descriptors begin
-// at 6 and are closed in programs that the process executes. The caller's own stay
+// at 7 and are closed in programs that the process executes. The caller's own stay
 // open and are put into blocking mode, as those of exec.Cmd.ExtraFiles are.
 func WithExtraFiles(files ...*os.File) ProcessOption {
 	return func(o *processOptions) { o.spec.Files = slices.Clone(files) }
@@ -179,7 +179,7 @@ func Detached() ProcessOption {
 // WithCommand lets change adjust the command before it is started: its user, its
 // control group, its namespaces, its output. It is called after all other options,
 // and last of all the library adds a variable of its own to the environment. The
-// first three ExtraFiles must stay what they are; those behind them are what
+// first four ExtraFiles must stay what they are; those behind them are what
 // ExtraFiles returns in the process. The command must not be started by change, nor
 // kept.
 func WithCommand(change func(*exec.Cmd)) ProcessOption {

@@ -93,7 +93,7 @@ func TestACommandThatLacksOurFilesIsRefused(t *testing.T) {
 	requireNoLeak(t)
 	for _, spoil := range []func(cmd *exec.Cmd){
 		func(cmd *exec.Cmd) { cmd.ExtraFiles = nil },
-		func(cmd *exec.Cmd) { cmd.ExtraFiles = []*os.File{os.Stdin, os.Stdin, os.Stdin, os.Stdin} },
+		func(cmd *exec.Cmd) { cmd.ExtraFiles = []*os.File{os.Stdin, os.Stdin, os.Stdin, os.Stdin, os.Stdin} },
 	} {
 		_, err := square.Start(t.Context(), 3, WithCommand(spoil))
 		require.ErrorContains(t, err, "ExtraFiles")

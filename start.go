@@ -135,7 +135,11 @@ func bear(a *shm.Arena, inc shm.Incarnation, l letter, carried []wire.Handle, o 
 	if err != nil {
 		return nil, err
 	}
-	o.spec.Arena = a.File()
+	door, err := treeDoor()
+	if err != nil {
+		return nil, err
+	}
+	o.spec.Arena, o.spec.Door = a.File(), door.File()
 	o.spec.Marker = news.marker()
 	o.spec.Title = "mp:" + l.Name
 	c, err := child.Start(o.spec)

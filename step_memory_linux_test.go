@@ -2,6 +2,8 @@ package mp
 
 import (
 	"context"
+	"errors"
+	"os"
 
 	"github.com/stretchr/testify/require"
 
@@ -39,6 +41,25 @@ func init() {
 		lay:   layNothing,
 		do:    func(_ context.Context, s *scene) (err error) { s.Queue, err = NewQueue[int64](4); return err },
 		check: checkMemory,
+	}
+	var reader *os.File
+	var last *File // of the pipe; the victim's
+	feats["File.Free of the last handle"] = feat{
+		lay: func(p *ordeal) { reader, p.File = filePipe(p) },
+		ready: func(ctx context.Context, s *scene) error {
+			w, err := s.File.Open(ctx)
+			if err != nil {
+				return err
+			}
+			last, err = NewFile(ctx, w)
+			return errors.Join(err, w.Close())
+		},
+		do: func(context.Context, *scene) error { return last.Free() },
+		check: func(p *ordeal) {
+			require.NoError(p, p.File.Free())
+			p.File = nil
+			requireEnd(p, reader, "")
+		},
 	}
 	feats["Arena.Reserve of a place for a child"] = feat{
 		lay: layNothing,

@@ -23,6 +23,7 @@ type scene struct {
 	Letters *Queue[[]byte]
 	End     *Conn[int64] // the victim's, as the next
 	LongEnd *Conn[[]byte]
+	File    *File // the writing end of a pipe
 }
 
 // What is counted in a scene.
@@ -50,6 +51,7 @@ func (s *scene) free() {
 	freeIfAny(s.Counts)
 	freeIfAny(s.Queue)
 	freeIfAny(s.Letters)
+	freeIfAny(s.File)
 }
 
 func freeIfAny[T any, P interface {

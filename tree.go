@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/mpgo/mp/internal/child"
+	"github.com/mpgo/mp/internal/keeper"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -19,6 +21,7 @@ var tree struct {
 	mu    sync.Mutex
 	size  int64 // asked for by SetArenaSize
 	arena *shm.Arena
+	door  atomic.Pointer[keeper.Door] // stored once, before there is a File
 }
 
 // arena is the shared memory of the tree that this process belongs to. The first

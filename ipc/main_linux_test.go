@@ -101,6 +101,7 @@ func (y *yard) start(t testing.TB, name, arg string) *peer {
 		Marker: fmt.Sprintf("%d %s %s %s", uint32(self), name, y.ref, arg),
 		Title:  t.Name(),
 		Arena:  y.File(),
+		Door:   y.File(), // nobody uses it
 		Stdin:  inR,
 		Stdout: outW,
 	})

@@ -79,6 +79,13 @@ func (a *Arena) at(off uint64) (place, bool) {
 	return a.small(u, c, within/c.blockSize()), true
 }
 
+// find finds the block that r names, if it is in use now. Unless this process holds it,
+// that may end at any time.
+func (a *Arena) find(r Ref) (place, bool) {
+	p, ok := a.at(r.Off)
+	return p, ok && r.Arena == a.id && p.head.load().usable(r.Gen)
+}
+
 func (a *Arena) run(u int) place {
 	return place{head: &a.units[u], unit: u, offset: a.geo.unitOffset(u), size: a.runLength(u) * unitSize}
 }

@@ -260,7 +260,7 @@ func startElsewhere(t *testing.T, a *Arena, role string) stranger {
 	require.NoError(t, err)
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), "MP_CHILD=0:"+part{self, "usual", role, "-"}.String())
-	cmd.ExtraFiles = []*os.File{a.File(), life, crash}
+	cmd.ExtraFiles = []*os.File{a.File(), life, crash, a.File()}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

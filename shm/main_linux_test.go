@@ -117,6 +117,7 @@ func startPart(t testing.TB, a *Arena, p part) *peer {
 		Marker: p.String(),
 		Title:  t.Name(),
 		Arena:  a.File(),
+		Door:   a.File(), // nobody uses it
 		Stdin:  inR,
 		Stdout: outW,
 	})

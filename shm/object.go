@@ -149,6 +149,14 @@ func (h *header) confirm(gen uint32) bool {
 	}
 }
 
+// InUse reports whether r names a block of that kind now. It is for those who keep
+// something for the block in one process, and do not hold it: once it is false, it stays
+// so.
+func (a *Arena) InUse(r Ref, kind Kind) bool {
+	p, ok := a.find(r)
+	return ok && Kind(p.head.kind.Load()&kindMask) == kind
+}
+
 // Ref names the block for other processes.
 func (o *Object) Ref() Ref { return o.ref }
 

@@ -88,8 +88,8 @@ func (o *Object) Kept() []Ref {
 
 // markCarried notes that parcels must be asked before the block is freed.
 func (a *Arena) markCarried(r Ref) error {
-	p, ok := a.at(r.Off)
-	if !ok || r.Arena != a.id || !p.head.load().usable(r.Gen) {
+	p, ok := a.find(r)
+	if !ok {
 		return fmt.Errorf("shm: %v: %w", r, ErrClosed)
 	}
 	p.head.mark(flagCarried)
@@ -143,8 +143,8 @@ func (o *Object) Refill(n int) error {
 // now, or nil. It is not held by that, so it may end and change at any time: it is
 // for those who ask, in OnPending, what its words are.
 func (a *Arena) Peek(r Ref) []byte {
-	p, ok := a.at(r.Off)
-	if !ok || r.Arena != a.id || !p.head.load().usable(r.Gen) {
+	p, ok := a.find(r)
+	if !ok {
 		return nil
 	}
 	b, ok := payload(a.memory(p))

@@ -17,6 +17,7 @@ import (
 type Self struct {
 	Marker string
 	Arena  *os.File
+	Door   *os.File
 	Files  []*os.File
 	life   *os.File
 }
@@ -49,6 +50,7 @@ func Adopt() (self Self, ok bool) {
 	return Self{
 		Marker: marker,
 		Arena:  os.NewFile(arenaFD, "arena"),
+		Door:   os.NewFile(doorFD, "door"),
 		Files:  inherited(files),
 		life:   os.NewFile(lifeFD, "life"),
 	}, true

@@ -8,7 +8,8 @@
 //	fd 4   its life line, a socket: bytes are commands of the parent, the end of file is
 //	       the parent's death
 //	fd 5   a file for the text of a fatal crash
-//	fd 6…  files that the user gave it
+//	fd 6   the door, a socket to the process that keeps descriptors (package keeper)
+//	fd 7…  files that the user gave it
 //
 // and one variable in its environment, the marker, which Adopt removes at once,
 // so that the child's own children do not take it for theirs.
@@ -24,6 +25,7 @@ const (
 	arenaFD = 3 + iota
 	lifeFD
 	crashFD
+	doorFD
 	firstFile
 )
 

@@ -16,6 +16,7 @@ type Spec struct {
 	Marker string   // what Adopt returns in the child
 	Title  string   // second word of the command line, for people who look at ps
 	Arena  *os.File // becomes fd 3
+	Door   *os.File // becomes fd 6
 
 	Path   string     // program; empty: this one
 	Env    []string   // full environment; nil: this process's
@@ -23,7 +24,7 @@ type Spec struct {
 	Stdin  *os.File   // nil: /dev/null
 	Stdout *os.File   // nil: this process's
 	Stderr *os.File   // nil: this process's
-	Files  []*os.File // become fd 6 and on
+	Files  []*os.File // become fd 7 and on
 
 	Nice     *int            // nil: this process's
 	CPUs     []int           // nil: this process's
@@ -111,13 +112,13 @@ func (spec *Spec) environment() []string {
 // complete gives the command the child's descriptors, lets the user change it, and
 // marks it as a child's.
 func (spec *Spec) complete(cmd *exec.Cmd, life, crash *os.File) error {
-	ours := []*os.File{spec.Arena, life, crash}
+	ours := []*os.File{spec.Arena, life, crash, spec.Door}
 	cmd.ExtraFiles = append(slices.Clone(ours), spec.Files...)
 	if spec.Change != nil {
 		spec.Change(cmd)
 	}
 	if len(cmd.ExtraFiles) < len(ours) || !slices.Equal(cmd.ExtraFiles[:len(ours)], ours) {
-		return errors.New("mp: the first three of the command's ExtraFiles are the library's: add others behind them")
+		return errors.New("mp: the first four of the command's ExtraFiles are the library's: add others behind them")
 	}
 	// Without the marker the child would run the whole program.
 	isMarker := func(v string) bool { return strings.HasPrefix(v, markerName+"=") }

@@ -474,23 +474,25 @@ var stopsTheFirst = Register("test.stopsTheFirst", func(ctx context.Context, f *
 	if err := syscall.Kill(first, syscall.SIGSTOP); err != nil {
 		return 0, err
 	}
-	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
-	defer cancel()
-	if _, err := f.Open(short); !errors.Is(err, context.DeadlineExceeded) {
-		return 0, fmt.Errorf("open: %w", err)
-	}
-	short, cancel = context.WithTimeout(ctx, 20*time.Millisecond)
-	defer cancel()
-	if _, err := NewFile(short, os.Stdout); !errors.Is(err, context.DeadlineExceeded) {
-		return 0, fmt.Errorf("new: %w", err)
+	goOn := func() { _ = syscall.Kill(first, syscall.SIGCONT) }
+	defer goOn()
+	eventually(panicking{}, func() bool { return stopped(first) }, "a stopped first process")
+	for what, use := range map[string]func(ctx context.Context) error{
+		"open": func(ctx context.Context) error { _, err := f.Open(ctx); return err },
+		"new":  func(ctx context.Context) error { _, err := NewFile(ctx, os.Stdout); return err },
+	} {
+		short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		err := use(short)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return 0, fmt.Errorf("%s: %w", what, err)
+		}
 	}
 	opened := begin(func() error {
 		o, err := f.Open(ctx)
 		return then(err, func() error { return o.Close() })
 	})
-	if err := syscall.Kill(first, syscall.SIGCONT); err != nil {
-		return 0, err
-	}
+	goOn()
 	return 0, <-opened
 })
 

@@ -20,7 +20,9 @@ import (
 // process that had one has died, the descriptor is closed: then, and not before, the
 // reader of a pipe, or the peer of a socket, finds the end, if nobody has another
 // descriptor of it. Where that matters each process should Free the handles that it got,
-// also in arguments: the garbage collector does it some time.
+// also in arguments: the garbage collector does it some time. The first process closes a
+// descriptor of the file then; by the rules of POSIX it loses the locks of fcntl that it
+// has there.
 //
 // Python: reduction.send_handle, recv_handle and DupFd, and sending a socket or a
 // Connection.

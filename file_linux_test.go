@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -271,6 +272,23 @@ func TestASocketWorksInAnotherProcess(t *testing.T) {
 		require.NoError(t, p.Wait(ctx))
 		_, _ = f.Free(), dialled.Free()
 	}
+}
+
+// The way to the keeper is inherited, and needs no name and no right over other processes.
+func TestAFileReachesOtherNamespaces(t *testing.T) {
+	requireNoLeak(t)
+	ctx := within(t)
+	r, f := filePipe(t)
+	got, err := doesFileTask.Run(ctx, fileTask{File: f, Text: "from far away"}, WithCommand(func(cmd *exec.Cmd) {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET
+	}))
+	if errors.Is(err, syscall.EPERM) {
+		_, _ = r.Close(), f.Free()
+		t.Skip("no namespaces here: ", err)
+	}
+	require.NoError(t, err)
+	giveBack(t, []freer{f, got.File})
+	requireEnd(t, r, "from far away")
 }
 
 // connOf is the connection that a File is.

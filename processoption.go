@@ -102,7 +102,8 @@ func WithExecutable(path string) ProcessOption {
 // WithExtraFiles gives the process open files beside its standard input, output and
 // error. There, ExtraFiles returns them in the same order; their descriptors begin
 // at 7 and are closed in programs that the process executes. The caller's own stay
-// open and are put into blocking mode, as those of exec.Cmd.ExtraFiles are.
+// open and are put into blocking mode, as those of exec.Cmd.ExtraFiles are. A process that
+// runs already gets an open file as a File.
 func WithExtraFiles(files ...*os.File) ProcessOption {
 	return func(o *processOptions) { o.spec.Files = slices.Clone(files) }
 }

@@ -376,7 +376,7 @@ func TestAHostilePeer(t *testing.T) {
 		"tag":    func(mem []byte) { binary.LittleEndian.PutUint32(mem[644:], 77<<8) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, b := aPipe[string](t, WithPipeCapacity(4096)) // which has one ring
+			a, b := aPipe[string](t, WithPipeCapacity(1024)) // which has one ring
 			require.NoError(t, a.Send(ctx, "0123456789abcdef"))
 			spoil(b.view.in.mem)
 			_, err := b.Recv(ctx)

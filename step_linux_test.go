@@ -123,6 +123,7 @@ type ordeal struct {
 	epoch    uint32 // of deaths, before the victim's
 	over     bool   // the victim had done it all
 	reported bool   // what by came to is known
+	stuck    int    // victims that did not begin
 }
 
 func init() {
@@ -231,9 +232,14 @@ func (p *ordeal) survive(path *stepkill.Path, k int) (took time.Duration) {
 	return took
 }
 
+// mostStuck is how often a victim may stand still before the operation. On a busy machine
+// a thread may have been stopped that waited for one lock of Go's runtime with another one
+// in its hands. Nothing of the operation was done then.
+const mostStuck = 3
+
 // begin lays the scene, and has a new victim at the beginning of the feat.
 func (p *ordeal) begin() *stepkill.Victim {
-	p.ctx, p.cancel = context.WithTimeout(context.Background(), hangs)
+	p.giveTime()
 	p.reported, p.over = false, false
 	p.scene = scene{}
 	p.lay(p)
@@ -248,11 +254,26 @@ func (p *ordeal) begin() *stepkill.Victim {
 	}
 	require.NoError(p, err)
 	goOn()
-	require.NoError(p, v.Begin())
+	if err := v.Begin(); errors.Is(err, stepkill.ErrStuck) && p.stuck < mostStuck {
+		p.stuck++
+		p.giveTime()
+		p.end(v)
+		return p.begin()
+	} else {
+		require.NoError(p, err)
+	}
 	a, err := arena()
 	require.NoError(p, err)
 	p.epoch = a.Epoch().Load()
 	return v
+}
+
+// giveTime gives everybody as long as it may take, from now on.
+func (p *ordeal) giveTime() {
+	if p.cancel != nil {
+		p.cancel()
+	}
+	p.ctx, p.cancel = context.WithTimeout(context.Background(), hangs)
 }
 
 // startVictim starts a process and returns the thread that it offers, and what lets

@@ -213,6 +213,9 @@ func (v *Victim) Kill() error {
 	if err == nil {
 		err = p.Kill()
 	}
+	if errors.Is(err, os.ErrProcessDone) {
+		err = nil // it was killed when it was stuck
+	}
 	for _, thread := range v.seized {
 		for sig := syscall.SIGKILL; sig != 0 && err == nil; {
 			sig, err = sys.AwaitStop(thread)

@@ -185,16 +185,17 @@ func init() {
 		signalled := catchInterrupt()
 		Init()
 		ctx := context.Background()
+		var children []*Process
 		for _, opts := range [][]ProcessOption{{WithName("child")}, {WithName("detached"), Detached()}} {
 			child, err := waits.Start(ctx, true, opts...)
 			if err != nil {
 				p.Say(err)
 				return
 			}
+			children = append(children, child)
 			p.Say(child.Name(), child.PID())
 		}
 		<-signalled
-		children := ActiveChildren()
 		err := children[0].Wait(ctx)
 		p.Say(err)
 		p.Say(children[1].Alive())

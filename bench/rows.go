@@ -57,6 +57,11 @@ func tableRows() []*row {
 			unit: result.Millions,
 		},
 		{
+			name: "queue/wake", title: "Queue, from before a Put until a consumer who slept has the message",
+			job:  side.Job{Work: side.Wake},
+			unit: result.Microseconds, must: times(1.3), aim: times(1.1), twoCPUs: true,
+		},
+		{
 			name: "large/loan", title: "1 MiB in one direction, filled and read in place",
 			job:  side.Job{Work: side.OneWay, Size: large, Capacity: 8, Loan: true},
 			unit: result.Gigabytes, must: times(0.5), aim: times(0.8), convert: byBytes, twoCPUs: true,

@@ -52,7 +52,7 @@ func Build(dir string) (*Program, error) {
 func Works() []string {
 	return []string{
 		side.RoundTrip, side.OneWay, side.Queue, side.MutexAlone, side.MutexContended, side.Takeover,
-		side.Start, side.Bitmap,
+		side.Start, side.Bitmap, side.Wake,
 	}
 }
 

@@ -21,6 +21,7 @@ func Works() side.Works {
 		side.Call:           call,
 		side.Map:            mapTasks,
 		side.Bitmap:         bitmap,
+		side.Wake:           wake,
 		side.Blocked:        blocked,
 		side.Idle:           idle,
 		side.Memory:         memory,

@@ -25,6 +25,7 @@ const (
 	Map            = "map"             // tasks done by Workers processes: tasks a second
 	Start          = "start"           // from starting a process to its first answer: ns
 	Bitmap         = "bitmap"          // from the last byte filled in to the parent having them all: ns
+	Wake           = "wake"            // from before a message is sent to one who sleeps until he has it: ns
 	Blocked        = "blocked"         // threads for Goroutines that wait for one object
 	Idle           = "idle"            // CPU time of processes that wait: part of the time that passes
 	Memory         = "memory"          // bytes for one Object

@@ -16,6 +16,7 @@ static const struct {
 	{"takeover", measure_takeover},
 	{"start", measure_start},
 	{"bitmap", measure_bitmap},
+	{"wake", measure_wake},
 };
 
 /* value returns what stands behind key= in word, or NULL. */

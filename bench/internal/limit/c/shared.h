@@ -45,6 +45,7 @@ struct sample measure_mutex_contended(const struct job *);
 struct sample measure_takeover(const struct job *);
 struct sample measure_start(const struct job *);
 struct sample measure_bitmap(const struct job *);
+struct sample measure_wake(const struct job *);
 
 /* process.c */
 void *share(size_t size);

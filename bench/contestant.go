@@ -33,7 +33,7 @@ func contestants(b *built) []contestant {
 	all := []contestant{
 		inSmall{b, plain.InProcess, result.Scale, onlySmall(plain.Sides()[plain.InProcess])},
 	}
-	for _, name := range []string{"os.Pipe", "unix socket", "net/rpc", "flock"} {
+	for _, name := range []string{"os.Pipe", "unix socket", "net/rpc", "flock", "a futex in Go"} {
 		all = append(all, inSmall{b, name, result.Peer, has(plain.Sides()[name])})
 	}
 	return append(all,

@@ -30,3 +30,6 @@ func SettledThreads() int {
 // do, and what is measured after it is right in any case, only less to the point if
 // they do not sleep yet.
 func LetWait() { time.Sleep(20 * time.Millisecond) }
+
+// LetSleep gives one other process time to go to sleep that has only that to do.
+func LetSleep() { time.Sleep(2 * time.Millisecond) }

@@ -22,7 +22,7 @@ var ringAlarm = mp.Register("wake a consumer", func(ctx context.Context, a alarm
 		return struct{}{}, err
 	}
 	for {
-		gauge.LetWait()
+		gauge.LetSleep()
 		if err := a.Queue.Put(ctx, cpu.Now()); err != nil {
 			return struct{}{}, ignoreClosed(err)
 		}

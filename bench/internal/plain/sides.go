@@ -13,6 +13,7 @@ func Sides() map[string]side.Works {
 		sockets.name: sockets.works(),
 		rpcName:      remote,
 		flockName:    fileLock,
+		futexName:    bareFutex,
 	}
 }
 
@@ -23,5 +24,6 @@ func Seconds() map[string]side.Second {
 		sockets.name: sockets.second,
 		rpcName:      rpcServer,
 		flockName:    flockSecond,
+		futexName:    futexSecond,
 	}
 }

@@ -1,6 +1,7 @@
 package plain
 
 import (
+	"encoding/binary"
 	"io"
 	"net"
 	"os"
@@ -82,7 +83,7 @@ func connection(f *os.File) (net.Conn, error) {
 
 // works are what can be done over wires of a kind.
 func (k kind) works() side.Works {
-	return side.Works{side.RoundTrip: k.roundTrip, side.OneWay: k.oneWay, side.Bitmap: k.bitmap}
+	return side.Works{side.RoundTrip: k.roundTrip, side.OneWay: k.oneWay, side.Bitmap: k.bitmap, side.Wake: k.wake}
 }
 
 // start starts the second process and makes the wire to it.
@@ -112,6 +113,8 @@ func (k kind) second(job side.Job) error {
 		return w.writeAll(make([]byte, job.Size))
 	case side.Bitmap:
 		return w.fillAll(make([]byte, job.Size))
+	case side.Wake:
+		return w.wakeAgain()
 	default:
 		return w.echoAll(make([]byte, job.Size))
 	}
@@ -127,6 +130,30 @@ func (k kind) roundTrip(job side.Job) (side.Sample, error) {
 	defer w.Close()
 	b := make([]byte, job.Size)
 	return gauge.Latency(gauge.Func(func() error { return w.exchange(b) }), job.Budget)
+}
+
+// wake: the second process sends the time to this one, who waits for it.
+func (k kind) wake(job side.Job) (side.Sample, error) {
+	w, second, err := k.start(job)
+	if err != nil {
+		return side.Sample{}, err
+	}
+	defer second.Close()
+	defer w.Close()
+	b := make([]byte, 8)
+	return gauge.Events(job.Budget, func() (time.Duration, error) {
+		_, err := io.ReadFull(w.in, b)
+		return time.Duration(cpu.Now() - int64(binary.LittleEndian.Uint64(b))), err
+	})
+}
+
+func (w wire) wakeAgain() error {
+	for {
+		gauge.LetSleep()
+		if _, err := w.out.Write(binary.LittleEndian.AppendUint64(nil, uint64(cpu.Now()))); err != nil {
+			return nil // the first process is done
+		}
+	}
 }
 
 func (w wire) exchange(b []byte) error {

@@ -2,7 +2,7 @@
 #include "shared.h"
 #include <unistd.h>
 
-#define NAP 20000u /* µs, in which the sleeper goes to sleep, and out of the caches */
+#define NAP 2000u /* µs, in which the sleeper goes to sleep */
 
 struct bed {
 	ALONE word64 since; /* when the waker was about to wake */

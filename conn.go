@@ -230,7 +230,7 @@ func (c *Conn[T]) TryRecv() (v T, err error) {
 			runtime.KeepAlive(c)
 			return v, ErrEmpty
 		}
-		if c.view.raw && r.Pull(shm.Bytes(&v), 1) {
+		if c.view.raw && r.Pull(shm.Bytes(&v), 1) { // what came since
 			runtime.KeepAlive(c)
 			return v, nil
 		}

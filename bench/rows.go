@@ -59,7 +59,7 @@ func tableRows() []*row {
 		{
 			name: "queue/wake", title: "Queue, from before a Put until a consumer who slept has the message",
 			job:  side.Job{Work: side.Wake},
-			unit: result.Microseconds, must: times(1.3), aim: times(1.1), twoCPUs: true,
+			unit: result.Microseconds, must: times(1.3), aim: times(1.1),
 		},
 		{
 			name: "large/loan", title: "1 MiB in one direction, filled and read in place",

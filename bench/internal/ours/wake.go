@@ -23,18 +23,13 @@ var ringAlarm = mp.Register("wake a consumer", func(ctx context.Context, a alarm
 	}
 	for {
 		gauge.LetSleep()
-		if err := a.Queue.Put(ctx, cpu.Now()); err != nil {
-			return struct{}{}, ignoreClosed(err)
+		if err := a.Queue.Put(ctx, cpu.Now()); errors.Is(err, mp.ErrClosed) {
+			return struct{}{}, nil // the consumer has seen enough
+		} else if err != nil {
+			return struct{}{}, err
 		}
 	}
 })
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, mp.ErrClosed) {
-		return nil
-	}
-	return err
-}
 
 // wake is from before a message is put into an empty queue until the consumer, who
 // sleeps in the kernel, has it.

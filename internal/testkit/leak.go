@@ -45,14 +45,16 @@ func startPoller(t testing.TB) {
 	_ = w.Close()
 }
 
-// stock is what a process has: names, and how many goroutines.
+// stock is what a process has: things by their names, goroutines with their
+// stacks by their numbers. To count goroutines would not do: one that was on its
+// way out before the test, as that of the test before, would hide one left behind.
 type stock struct {
 	things     map[string]int
-	goroutines int
+	goroutines map[string]string
 }
 
 func takeStock() stock {
-	s := stock{things: make(map[string]int), goroutines: runtime.NumGoroutine()}
+	s := stock{things: make(map[string]int), goroutines: goroutines()}
 	for _, list := range []func() []string{descriptors, mappings, children} {
 		for _, thing := range list() {
 			s.things[thing]++
@@ -69,9 +71,10 @@ func (s stock) since(before stock) string {
 			fmt.Fprintf(&b, "%d × %s\n", extra, thing)
 		}
 	}
-	if s.goroutines > before.goroutines {
-		fmt.Fprintf(&b, "%d goroutines, there were %d:\n", s.goroutines, before.goroutines)
-		_ = pprof.Lookup("goroutine").WriteTo(&b, 1)
+	for number, stack := range s.goroutines {
+		if _, old := before.goroutines[number]; !old {
+			fmt.Fprintf(&b, "goroutine %s %s\n", number, stack)
+		}
 	}
 	return b.String()
 }
@@ -87,6 +90,20 @@ func awaitNothingNew(before stock) string {
 		runtime.GC()
 		runtime.Gosched()
 	}
+}
+
+// goroutines returns the stacks of this process's goroutines by their numbers,
+// which the runtime gives out once each.
+func goroutines() map[string]string {
+	var b strings.Builder
+	_ = pprof.Lookup("goroutine").WriteTo(&b, 2)
+	list := make(map[string]string)
+	for _, block := range strings.Split(b.String(), "\n\n") {
+		// goroutine 35 [chan receive, 2 minutes]:
+		number, stack, _ := strings.Cut(strings.TrimPrefix(block, "goroutine "), " ")
+		list[number] = stack
+	}
+	return list
 }
 
 func descriptors() []string {

@@ -32,7 +32,7 @@ func TestLeaksAreFound(t *testing.T) {
 			require.NoError(t, c.Start())
 			return func() { _, _ = stdin.Close(), c.Wait() }
 		},
-		"goroutines": func(t *testing.T) func() {
+		"goroutine ": func(t *testing.T) func() {
 			end, ended := make(chan bool), make(chan bool)
 			go func() { <-end; close(ended) }()
 			return func() { close(end); <-ended }

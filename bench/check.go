@@ -38,9 +38,9 @@ func shortfall(row *result.Row) string {
 	case ours == nil || !ours.Measured():
 		return fmt.Sprintf("must reach %s, and there is no figure of mp", must)
 	case row.Verdict(row.Must) == result.Unknown:
-		return fmt.Sprintf("must reach %s, and there is no limit to compare with", must)
-	case row.Must.Relative:
-		return fmt.Sprintf("must reach %s the limit, is %s ×", must, result.Digits(ours.RatioTo(row.Limit())))
+		return fmt.Sprintf("must reach %s, and there is no %s to compare with", must, row.Must.To)
+	case row.Must.Relative():
+		return fmt.Sprintf("must reach %s the %s, is %s ×", must, row.Must.To, result.Digits(ours.RatioTo(row.Standard())))
 	}
 	return fmt.Sprintf("must reach %s, is %s", must, row.Unit.Format(ours.Median()))
 }

@@ -50,6 +50,15 @@ func contestants(b *built) []contestant {
 	)
 }
 
+// simpler is mp at the job that another row has.
+type simpler struct {
+	contestant
+	row string
+}
+
+func (c simpler) Name() string      { return c.row }
+func (c simpler) Kind() result.Kind { return result.Base }
+
 // inSelf is a side that this program itself plays.
 type inSelf struct {
 	name string

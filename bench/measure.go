@@ -13,9 +13,20 @@ import (
 
 // A race is one row with those who can do it.
 type race struct {
-	row         *row
-	result      *result.Row
-	contestants []contestant // as the sides of the result
+	row      *row
+	result   *result.Row
+	entrants []entrant // as the sides of the result
+}
+
+// An entrant is a contestant with what it is to do.
+type entrant struct {
+	contestant
+	job side.Job
+}
+
+func (r *race) enter(c contestant, job side.Job) {
+	r.entrants = append(r.entrants, entrant{c, job})
+	r.result.Sides = append(r.result.Sides, &result.Side{Name: c.Name(), Kind: c.Kind()})
 }
 
 // measure runs all passes. The error is ctx's, or one that leaves nothing to
@@ -61,8 +72,10 @@ func enter(rows []*row, all []contestant, cpus []int) (races []*race) {
 		}
 		for _, c := range all {
 			if c.Can(row.job) {
-				r.contestants = append(r.contestants, c)
-				r.result.Sides = append(r.result.Sides, &result.Side{Name: c.Name(), Kind: c.Kind()})
+				r.enter(c, row.job)
+			}
+			if row.base != nil && c.Kind() == result.Ours && c.Can(row.base.job) {
+				r.enter(simpler{c, row.base.name}, row.base.job)
 			}
 		}
 	}
@@ -77,23 +90,23 @@ func (r *race) run(ctx context.Context, pass int, o *options, cpus []int, p *pro
 	}
 	r.result.Canary = append(r.result.Canary, canary(ctx, cpus))
 	order := slices.Collect(func(yield func(int) bool) {
-		for i := range r.contestants {
+		for i := range r.entrants {
 			if pass%2 != 0 {
-				i = len(r.contestants) - 1 - i
+				i = len(r.entrants) - 1 - i
 			}
 			if !yield(i) {
 				return
 			}
 		}
 	})
-	job := r.row.job
-	job.Budget = o.budget * time.Duration(max(r.row.longer, 1))
-	if o.pin && len(cpus) > 1 {
-		job.CPUs = cpus
-	}
 	for _, i := range order {
-		p.side(r.row.name, r.contestants[i].Name())
-		r.add(r.result.Sides[i], r.contestants[i], ctx, job)
+		e := r.entrants[i]
+		e.job.Budget = o.budget * time.Duration(max(r.row.longer, 1))
+		if o.pin && len(cpus) > 1 {
+			e.job.CPUs = cpus
+		}
+		p.side(r.row.name, e.Name())
+		r.add(ctx, r.result.Sides[i], e)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -102,13 +115,13 @@ func (r *race) run(ctx context.Context, pass int, o *options, cpus []int, p *pro
 }
 
 // add measures one side once. Its failure is part of the result.
-func (r *race) add(s *result.Side, c contestant, ctx context.Context, job side.Job) {
+func (r *race) add(ctx context.Context, s *result.Side, e entrant) {
 	if s.Missing != "" {
 		return
 	}
-	sample, err := once(ctx, c, job)
+	sample, err := once(ctx, e, e.job)
 	if err == nil && r.row.convert != nil {
-		*sample = r.row.convert(*sample, job)
+		*sample = r.row.convert(*sample, e.job)
 	}
 	s.Samples = append(s.Samples, sample)
 	switch {

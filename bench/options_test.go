@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/bench/internal/result"
 )
 
 func TestFlagsThatMakeNoSense(t *testing.T) {
@@ -93,8 +95,15 @@ func TestRowsHaveNamesOfTheirOwnAndSomebodyToMeasure(t *testing.T) {
 			}
 		}
 		assert.Contains(t, able, "mp", r.name)
-		if r.must != nil && r.must.Relative {
+		if r.must == nil {
+			continue
+		}
+		switch r.must.To {
+		case result.Limit:
 			assert.Contains(t, able, "C", r.name)
+		case result.Base:
+			require.NotNil(t, r.base, r.name)
+			assert.Contains(t, rowNames(), r.base.name, r.name)
 		}
 	}
 }

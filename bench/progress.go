@@ -48,7 +48,7 @@ func (p *progress) wipe() {
 func (p *progress) begin(passes int, races []*race) {
 	p.passes, p.started = passes, time.Now()
 	for _, r := range races {
-		p.sides += passes * len(r.contestants)
+		p.sides += passes * len(r.entrants)
 	}
 }
 

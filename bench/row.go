@@ -14,11 +14,18 @@ type row struct {
 	must  *result.Target
 	aim   *result.Target
 
+	base    *base                                   // what mp's figure is compared with, instead of the limit
 	convert func(side.Sample, side.Job) side.Sample // to the row's unit; nil: as it is
 	twoCPUs bool                                    // it makes sense only if two can spin at a time
 	longer  int                                     // times the usual budget; 0: once
 	curve   *result.Curve                           // that this is a point of
 	x       float64
+}
+
+// A base is a job of mp that another one of its jobs is compared with.
+type base struct {
+	name string // of the row that it is alone
+	job  side.Job
 }
 
 // result is what the row is in a report, before anything was measured.

@@ -17,9 +17,10 @@ const (
 // tableRows are what mp promises to be fast at, and what is asked of it: "must" is
 // the least that is good enough, "aim" is what it is to become.
 func tableRows() []*row {
-	times, absolute := result.Times, result.Absolute
+	times, timesBase, absolute := result.Times, result.TimesBase, result.Absolute
 	ns := func(d time.Duration) *result.Target { return absolute(float64(d)) }
 	oneToOne := side.Job{Work: side.Queue, Size: small, Capacity: capacity, Producers: 1, Consumers: 1}
+	single := &base{"queue/1-1", oneToOne}
 	return []*row{
 		{
 			name: "pipe/awake", title: "Pipe, 64 B there and back, nobody ever sleeps",
@@ -49,12 +50,12 @@ func tableRows() []*row {
 		{
 			name: "queue/4-4", title: "Queue, 64 B, 4 producers, 4 consumers",
 			job:  side.Job{Work: side.Queue, Size: small, Capacity: capacity, Producers: 4, Consumers: 4},
-			unit: result.Millions,
+			unit: result.Millions, base: single, must: timesBase(0.5), aim: timesBase(0.8),
 		},
 		{
 			name: "queue/batch", title: "Queue, 64 B, 1 producer, 1 consumer, 64 messages at once",
 			job:  side.Job{Work: side.Queue, Size: small, Capacity: capacity, Producers: 1, Consumers: 1, Batch: 64},
-			unit: result.Millions,
+			unit: result.Millions, base: single, must: timesBase(2), aim: timesBase(4),
 		},
 		{
 			name: "queue/wake", title: "Queue, from before a Put until a consumer who slept has the message",

@@ -39,15 +39,15 @@ func dots(row *result.Row) template.HTML {
 	return d.svg()
 }
 
-// inOrder are the row's sides: mp, the limit, then the others, the best first.
+// inOrder are the row's sides: mp, its base, the limit, then the others, the best first.
 func inOrder(row *result.Row) []*result.Side {
 	sides := slices.Clone(row.Sides)
-	rank := map[result.Kind]int{result.Ours: 0, result.Limit: 1, result.Scale: 3}
+	rank := map[result.Kind]int{result.Ours: 0, result.Base: 1, result.Limit: 2, result.Scale: 4}
 	of := func(s *result.Side) int {
 		if r, ok := rank[s.Kind]; ok {
 			return r
 		}
-		return 2
+		return 3
 	}
 	slices.SortStableFunc(sides, func(a, b *result.Side) int {
 		switch {
@@ -108,14 +108,14 @@ func goal(row *result.Row, t *result.Target) (at float64, ok bool) {
 	switch {
 	case t == nil:
 		return 0, false
-	case !t.Relative:
+	case !t.Relative():
 		return t.Value, true
 	}
-	limit := row.Limit()
-	if limit == nil || !limit.Measured() {
+	standard := row.Standard()
+	if standard == nil || !standard.Measured() {
 		return 0, false
 	}
-	return t.Value * limit.Median(), true
+	return t.Value * standard.Median(), true
 }
 
 func dot(d *drawing, row *result.Row, s *result.Side, scale logScale, y float64) {

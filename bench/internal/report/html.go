@@ -72,8 +72,11 @@ func dotChart(row *result.Row) chart {
 	}
 	if row.Must != nil {
 		c.Asked = "must be " + row.Must.Format(row.Unit) + ", is to become " + row.Aim.Format(row.Unit)
-		if row.Must.Relative {
+		switch row.Must.To {
+		case result.Limit:
 			c.Asked += " the limit"
+		case result.Base:
+			c.Asked += " " + row.Standard().Name
 		}
 	}
 	if c.Why == "" {

@@ -24,7 +24,8 @@ type record struct {
 	Canary  []float64 `json:"core_to_core_ns"`
 	Limit   *float64  `json:"limit"`
 	Ratio   *float64  `json:"ratio"` // to the limit
-	Peer    *peer     `json:"peer"`  // the best one
+	Base    *rival    `json:"base,omitempty"`
+	Peer    *rival    `json:"peer"` // the best one
 	Must    *target   `json:"must,omitempty"`
 	Aim     *target   `json:"aim,omitempty"`
 	Sides   []entry   `json:"sides"`
@@ -35,7 +36,8 @@ type record struct {
 	Quick   bool      `json:"quick,omitempty"`
 }
 
-type peer struct {
+// A rival is a side that mp is compared with.
+type rival struct {
 	Name   string   `json:"name"`
 	Median *float64 `json:"median"`
 	Ratio  *float64 `json:"ratio"` // mp's figure to it
@@ -43,7 +45,7 @@ type peer struct {
 
 type target struct {
 	Value    *float64       `json:"value"`
-	Relative bool           `json:"relative"` // to the limit
+	Relative bool           `json:"relative"` // to the base if there is one, or else to the limit
 	Verdict  result.Verdict `json:"verdict"`
 }
 
@@ -90,7 +92,10 @@ func newRecord(r *result.Report, row *result.Row) record {
 	if ours != nil && limit != nil {
 		rec.Ratio = number(ours.RatioTo(limit))
 	}
-	rec.Peer = newPeer(row)
+	rec.Peer = newRival(row, row.BestPeer())
+	if s := row.Standard(); s != nil && s.Kind == result.Base {
+		rec.Base = newRival(row, s)
+	}
 	for _, s := range row.Sides {
 		rec.Sides = append(rec.Sides, newEntry(row.Unit, s))
 	}
@@ -104,16 +109,15 @@ func better(u result.Unit) string {
 	return "lower"
 }
 
-func newPeer(row *result.Row) *peer {
-	best, ours := row.BestPeer(), row.Ours()
-	if best == nil {
+func newRival(row *result.Row, s *result.Side) *rival {
+	if s == nil {
 		return nil
 	}
-	p := &peer{Name: best.Name, Median: in(row.Unit, best.Median())}
-	if ours != nil {
-		p.Ratio = number(ours.RatioTo(best))
+	r := &rival{Name: s.Name, Median: in(row.Unit, s.Median())}
+	if ours := row.Ours(); ours != nil {
+		r.Ratio = number(ours.RatioTo(s))
 	}
-	return p
+	return r
 }
 
 func newTarget(row *result.Row, t *result.Target) *target {
@@ -121,10 +125,10 @@ func newTarget(row *result.Row, t *result.Target) *target {
 		return nil
 	}
 	value := in(row.Unit, t.Value)
-	if t.Relative {
+	if t.Relative() {
 		value = number(t.Value)
 	}
-	return &target{value, t.Relative, row.Verdict(t)}
+	return &target{value, t.Relative(), row.Verdict(t)}
 }
 
 func newEntry(u result.Unit, s *result.Side) entry {

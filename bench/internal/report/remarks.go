@@ -9,7 +9,7 @@ import (
 )
 
 // legend says what the signs mean.
-const legend = "✓ reaches what it must, ✓✓ also what it aims at, ✗ does not, ? cannot be told; ratios are to the limit of the same pass"
+const legend = "✓ reaches what it must, ✓✓ also what it aims at, ✗ does not, ? cannot be told; ratios are to the limit, or the row named, in the same pass"
 
 // remarks are what a table has no room for.
 func remarks(r *result.Report) (lines []string) {

@@ -41,6 +41,12 @@ func sample() *result.Report {
 				},
 			},
 			{
+				Name: "batch", Title: "Batch", Unit: result.Millions, Must: result.TimesBase(2), Aim: result.TimesBase(4),
+				Sides: []*result.Side{
+					gave("C", result.Limit, 4e6, 4e6), gave("single", result.Base, 1e6, 2e6), gave("mp", result.Ours, 3e6, 6e6),
+				},
+			},
+			{
 				Name: "rate", Title: "Rate", Unit: result.Millions, Must: result.Absolute(2e6),
 				Sides: []*result.Side{
 					{Name: "Python", Kind: result.Peer, Samples: []*side.Sample{nil}, Failed: "it fell over"},
@@ -70,6 +76,7 @@ func TestTheTable(t *testing.T) {
 	for _, want := range []string{
 		"some machine\ncommit 0123456789ab, 2 passes, 1m30s\n",
 		"trip *       ns        225  450  150…300    150  1.50 ×    ≤ 1.80 ×  ≤ 1.20 ×  ✓  pipe            45000  200 × less\n",
+		"batch  M/s  4.50 9.00 3.00…6.00 4.00 3.00 × single ≥ 2.00 × ≥ 4.00 × ✓\n",
 		"rate         M/s      1.00 2.00", "≥ 2.00 M/s", "✗  pipe             4.00  4.00 × slower\n",
 		"takeover     ms    missing",
 		"* in some pass more than 250 ns passed from core to core and back when the row was measured\n",
@@ -115,13 +122,14 @@ func TestJSONHasOneObjectForEachRow(t *testing.T) {
 		],
 		"commit": "0123456789ab", "machine": "some machine", "time": "2026-11-21T10:00:00Z"
 	}`, lines[0])
+	assert.Contains(t, lines[1], `"base":{"name":"single","median":1.5,"ratio":3}`)
 	for _, line := range lines {
 		assert.True(t, json.Valid([]byte(line)), line)
 	}
-	assert.Contains(t, lines[1], `"unit":"M/s","better":"higher","median":1,`)
-	assert.Contains(t, lines[2], `"median":null`)
-	assert.Contains(t, lines[2], `"never":true`)
-	assert.Contains(t, lines[3], `"skipped":"there is one CPU"`)
+	assert.Contains(t, lines[2], `"unit":"M/s","better":"higher","median":1,`)
+	assert.Contains(t, lines[3], `"median":null`)
+	assert.Contains(t, lines[3], `"never":true`)
+	assert.Contains(t, lines[4], `"skipped":"there is one CPU"`)
 }
 
 func TestThePageNeedsNothingElse(t *testing.T) {
@@ -136,7 +144,8 @@ func TestThePageNeedsNothingElse(t *testing.T) {
 	assert.Contains(t, page, "there is one CPU")
 	assert.Contains(t, page, "Cost against size")
 	assert.Contains(t, page, `<td class="number slow">400</td>`)
-	assert.Equal(t, 4, strings.Count(page, "<svg"), "three rows that were measured, and a curve")
+	assert.Contains(t, page, "is to become ≥ 4.00 × single")
+	assert.Equal(t, 5, strings.Count(page, "<svg"), "four rows that were measured, and a curve")
 }
 
 func TestThePicturesAreWellFormed(t *testing.T) {
@@ -145,7 +154,7 @@ func TestThePicturesAreWellFormed(t *testing.T) {
 	}
 	curves, others := curvesOf(sample())
 	require.Len(t, curves, 1)
-	assert.Len(t, others, 4)
+	assert.Len(t, others, 5)
 	picture := string(lines(curves[0]))
 	requireWellFormed(t, picture)
 	assert.Contains(t, picture, "1 MiB")

@@ -59,17 +59,20 @@ func line(row *result.Row, slowAbove float64) []string {
 
 // ourCells are mp's figures and the limit's.
 func ourCells(row *result.Row) []string {
-	ours, limit := row.Ours(), row.Limit()
-	limitCell, ratio := figure(row, limit), ""
+	ours, standard := row.Ours(), row.Standard()
+	limit, ratio := figure(row, row.Limit()), ""
 	if ours == nil || !ours.Measured() {
-		return []string{figure(row, ours), "", "", limitCell, ""}
+		return []string{figure(row, ours), "", "", limit, ""}
 	}
-	if limit != nil && limit.Measured() {
-		ratio = times(ours.RatioTo(limit))
+	if standard != nil && standard.Measured() {
+		ratio = times(ours.RatioTo(standard))
+		if standard.Kind == result.Base {
+			ratio += " " + standard.Name
+		}
 	}
 	low, high := ours.Spread()
 	return []string{
-		figure(row, ours), p99(row, ours), row.Unit.Format(low) + "…" + row.Unit.Format(high), limitCell, ratio,
+		figure(row, ours), p99(row, ours), row.Unit.Format(low) + "…" + row.Unit.Format(high), limit, ratio,
 	}
 }
 

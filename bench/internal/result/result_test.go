@@ -67,6 +67,19 @@ func TestTheBestPeerDependsOnTheUnit(t *testing.T) {
 	assert.Nil(t, (&Row{Unit: Millions}).BestPeer())
 }
 
+func TestARowWithABaseIsMeasuredByThat(t *testing.T) {
+	limit, base := gave("C", Limit, 100, 100), gave("queue/1-1", Base, 10, 20)
+	row := &Row{Unit: Millions, Must: TimesBase(2), Sides: []*Side{limit, base, gave("mp", Ours, 20, 40)}}
+	assert.Same(t, base, row.Standard())
+	assert.Equal(t, Reached, row.Verdict(row.Must))
+	assert.Equal(t, Missed, row.Verdict(TimesBase(2.1)))
+	assert.Equal(t, Missed, row.Verdict(Times(2)), "relative to the limit, which is another thing")
+
+	without := &Row{Unit: Millions, Sides: []*Side{limit, gave("mp", Ours, 20)}}
+	assert.Same(t, limit, without.Standard())
+	assert.Equal(t, Unknown, without.Verdict(TimesBase(2)))
+}
+
 func TestVerdicts(t *testing.T) {
 	limit := gave("C", Limit, 100)
 	for name, c := range map[string]struct {

@@ -27,6 +27,15 @@ func (r *Row) Ours() *Side { return r.first(Ours) }
 // Limit is the limit's side; nil if there is none.
 func (r *Row) Limit() *Side { return r.first(Limit) }
 
+// Standard is the side that the row is measured by: its base, or else the limit; nil
+// if there is neither.
+func (r *Row) Standard() *Side {
+	if base := r.first(Base); base != nil {
+		return base
+	}
+	return r.Limit()
+}
+
 func (r *Row) first(k Kind) *Side {
 	for _, s := range r.Sides {
 		if s.Kind == k {

@@ -16,6 +16,7 @@ const (
 	Peer  Kind = "peer"  // what users would pick otherwise
 	Scale Kind = "scale" // to tell the scale: within one process
 	Ours  Kind = "mp"
+	Base  Kind = "base" // mp at something simpler, that the row is to be compared with
 )
 
 // A Side is what one side of a row gave.

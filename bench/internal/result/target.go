@@ -7,15 +7,21 @@ import (
 
 // A Target is what mp's figure must reach, or aims at.
 type Target struct {
-	Value    float64 // a figure, or how many times the limit's
-	Relative bool    // to the limit of the same pass
+	Value float64 // a figure, or how many times that of a side of the same pass
+	To    Kind    // that side; none for a figure
 }
 
 // Times is a target relative to the limit.
-func Times(ratio float64) *Target { return &Target{ratio, true} }
+func Times(ratio float64) *Target { return &Target{ratio, Limit} }
+
+// TimesBase is a target relative to the row's base.
+func TimesBase(ratio float64) *Target { return &Target{ratio, Base} }
 
 // Absolute is a target that is a figure.
-func Absolute(figure float64) *Target { return &Target{figure, false} }
+func Absolute(figure float64) *Target { return &Target{Value: figure} }
+
+// Relative reports whether it takes another side to tell whether it is reached.
+func (t *Target) Relative() bool { return t.To != "" }
 
 // Format says what is asked.
 func (t *Target) Format(u Unit) string {
@@ -26,7 +32,7 @@ func (t *Target) Format(u Unit) string {
 	if u.Higher {
 		sign = "≥"
 	}
-	if t.Relative {
+	if t.Relative() {
 		return fmt.Sprintf("%s %s ×", sign, Digits(t.Value))
 	}
 	return fmt.Sprintf("%s %s %s", sign, u.Format(t.Value), u.Name)
@@ -40,7 +46,7 @@ const (
 	Unasked Verdict = ""        // the row has no such target
 	Reached Verdict = "reached" // mp's figure is as good, or better
 	Missed  Verdict = "missed"
-	Unknown Verdict = "unknown" // there is no figure, or no limit to compare with
+	Unknown Verdict = "unknown" // there is no figure, or nothing to compare with
 )
 
 // Verdict compares mp's figure with a target.
@@ -60,14 +66,16 @@ func (r *Row) Verdict(t *Target) Verdict {
 
 // compared is what there is to compare with the target.
 func (r *Row) compared(t *Target) float64 {
-	ours, limit := r.Ours(), r.Limit()
+	ours := r.Ours()
 	switch {
 	case ours == nil:
 		return math.NaN()
-	case !t.Relative:
+	case !t.Relative():
 		return ours.Median()
-	case limit == nil:
+	}
+	other := r.first(t.To)
+	if other == nil {
 		return math.NaN()
 	}
-	return ours.RatioTo(limit)
+	return ours.RatioTo(other)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"reflect"
 	"strconv"
+	"sync"
 )
 
 // A NotPlainError says which part of a type keeps it out of shared memory.
@@ -118,6 +119,19 @@ func cure(t reflect.Type) string {
 // on and that changes with t's name, its layout, and the names, tags and types of
 // what it is made of. It is never 0.
 func TypeHash(t reflect.Type) uint32 {
+	if h, ok := typeHashes.Load(t); ok {
+		return h.(uint32)
+	}
+	h := hashType(t)
+	typeHashes.Store(t, h)
+	return h
+}
+
+// typeHashes are those that were asked for: each handle that arrives asks, and to work
+// one out takes 20,000 instructions.
+var typeHashes sync.Map // reflect.Type → uint32
+
+func hashType(t reflect.Type) uint32 {
 	h := fnv.New32a()
 	p := typePrinter{w: h, seen: make(map[reflect.Type]int)}
 	p.print(t)

@@ -24,6 +24,14 @@ var mutants = []testkit.Mutant{
 		Mistake: "free a block without looking at its holders once more", File: "block.go", Model: "hand over", Failure: "block|unit",
 		Right: "if !a.needed(p, gen) {\n\t\t\treturn h.cas(asking",
 		Wrong: "if true {\n\t\t\treturn h.cas(asking",
+	}, {
+		Mistake: "untie a block before it is held", File: "tie.go", Model: "tie", Failure: "no longer|closed|gone",
+		Right: "b, err := o.arena.Open(r, anyKind, 0)",
+		Wrong: "o.Untie(r)\n\tb, err := o.arena.Open(r, anyKind, 0)",
+	}, {
+		Mistake: "do not tell the parent that it has a child", File: "tie.go", Model: "tie", Failure: "block|unit",
+		Right: "o.place.head.mark(flagParent)\n",
+		Wrong: "",
 	},
 }
 
@@ -39,6 +47,7 @@ func TestExplore(t *testing.T) {
 		"blocks":       model((*cosmos).blocks),
 		"hand over":    model((*cosmos).handOver),
 		"free at once": model((*cosmos).freeAtOnce),
+		"tie":          model((*cosmos).tie),
 		"places":       model((*cosmos).places),
 	})
 }
@@ -144,6 +153,43 @@ func (c *cosmos) handOver() {
 			c.is(o)
 			o.Close()
 		}
+	})
+}
+
+// tie: a process ties a block of its own to one that both hold, says so, and lets go of
+// it; the other one, if it was told, gets it.
+func (c *cosmos) tie() {
+	var told Ref
+	both := c.make(c.undertaker(), 1)
+	var views []*Object
+	for _, a := range c.arenas[:citizens-1] {
+		o, err := a.Open(both.Ref(), testKind, 0)
+		if err != nil {
+			panic(err)
+		}
+		views = append(views, o)
+	}
+	both.Close()
+	c.x.Process(func() {
+		o := c.make(c.arenas[0], 2)
+		if !views[0].Tie(o.Ref()) {
+			c.x.Check(false, "a new block is tied to something")
+		}
+		told = o.Ref()
+		o.Close()
+		views[0].Close()
+	})
+	c.x.Process(func() {
+		c.arenas[1].Epoch().Load() // a moment in which it may come to be told
+		if !told.IsZero() {
+			o, err := views[1].OpenTied(told)
+			c.must(err)
+			c.is(o)
+			c.arenas[1].top()
+			c.is(o)
+			o.Close()
+		}
+		views[1].Close()
 	})
 }
 

@@ -194,7 +194,7 @@ func (h *header) mark(flag uint32) {
 //	below 1<<31  the process that it is addressed to, as long as that is alive
 //	above        the block that it belongs to: its place, then 30 bits generation
 //
-// It is set by a process that holds the block, and removed by the addressee.
+// It is set by a process that holds the block, and removed by who comes to hold it.
 type anchor uint64
 
 // anchorAt is the block r as an anchor. No block lies so near the arena's start
@@ -215,6 +215,12 @@ func (h *header) anchored() anchor {
 func (h *header) tie(to anchor) {
 	step()
 	h.anchor.Store(uint64(to))
+}
+
+// retie is tie if the anchor is still the old one, which it reports.
+func (h *header) retie(old, to anchor) bool {
+	step()
+	return h.anchor.CompareAndSwap(uint64(old), uint64(to))
 }
 
 // untie removes the anchor if it is this one.

@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +21,7 @@ type modelBlock struct {
 	holds   [3][]*Object
 	to      int // the process that it is addressed to, or nobody
 	carries []*modelBlock
+	tied    *modelBlock // that it is tied to, or nil
 }
 
 const nobody = -1
@@ -43,6 +45,7 @@ func TestArenaIsLikeItsModel(t *testing.T) {
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"New": m.makes, "NewParcel": m.makesParcel, "Open": m.opens, "Close": m.closes, "Address": m.addresses,
+			"Tie": m.ties, "Untie": m.unties, "OpenTied": m.opensTied,
 			"death": func(t *rapid.T) { m.dies(seg, rapid.IntRange(1, 2).Draw(t, "who")) },
 			"":      m.check,
 		})
@@ -84,6 +87,11 @@ func (m *arenaModel) needed() map[*modelBlock]bool {
 			found[b] = true
 			for _, c := range b.carries {
 				need(c)
+			}
+			for _, c := range m.all {
+				if c.tied == b {
+					need(c)
+				}
 			}
 		}
 	}
@@ -163,6 +171,51 @@ func (m *arenaModel) addresses(t *rapid.T) {
 	}
 	require.True(t, b.holds[i][0].Address(m.views[to].self))
 	b.to = to
+}
+
+// ties ties a block to another one, or to none if that has one already.
+func (m *arenaModel) ties(t *rapid.T) {
+	i := m.who(t)
+	parent, b := m.some(t, i), m.some(t, i)
+	if parent.tied != nil || parent.kind == KindParcel || b.kind == KindParcel || m.isParent(b) {
+		t.Skip() // what is tied in a circle stays for ever
+	}
+	if b == parent {
+		t.Skip()
+	}
+	can := b.tied == nil || !m.needed()[b.tied]
+	require.Equal(t, can, parent.holds[i][0].Tie(b.ref))
+	if can {
+		b.tied = parent
+	}
+}
+
+func (m *arenaModel) isParent(b *modelBlock) bool {
+	return slices.ContainsFunc(m.all, func(c *modelBlock) bool { return c.tied == b })
+}
+
+func (m *arenaModel) unties(t *rapid.T) {
+	i := m.who(t)
+	parent, b := m.some(t, i), m.some(t, i)
+	parent.holds[i][0].Untie(b.ref)
+	if b.tied == parent {
+		b.tied = nil
+	}
+}
+
+// opensTied opens one of the blocks that are tied to one that the process holds.
+func (m *arenaModel) opensTied(t *rapid.T) {
+	i := m.who(t)
+	parent := m.some(t, i)
+	for _, b := range m.all {
+		if b.tied == parent {
+			o, err := parent.holds[i][0].OpenTied(b.ref)
+			require.NoError(t, err)
+			b.holds[i], b.tied = append(b.holds[i], o), nil
+			return
+		}
+	}
+	t.Skip()
 }
 
 func (m *arenaModel) dies(seg *Segment, i int) {

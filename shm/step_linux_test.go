@@ -100,6 +100,33 @@ var deeds = map[string]deed{
 			return p.Ref(), func() {}
 		},
 	},
+	"tie": {
+		prepare: func(a *Arena, r Ref) func() {
+			both := must(a.Open(r, testKind, 0))
+			return func() {
+				o := must(a.New(testKind, 0, 8))
+				both.Tie(o.Ref())
+				o.Close()
+			}
+		},
+		given: given,
+	},
+	"open tied": {
+		prepare: func(a *Arena, r Ref) func() {
+			both := must(a.Open(r, testKind, 0))
+			tied := a.children(r)[0]
+			return func() { must(both.OpenTied(tied)).Close() }
+		},
+		given: func(t testing.TB, a *Arena, _ Incarnation) (Ref, func()) {
+			both, err := a.New(testKind, 0, 8)
+			require.NoError(t, err)
+			o, err := a.New(testKind, 0, 8)
+			require.NoError(t, err)
+			require.True(t, both.Tie(o.Ref()))
+			o.Close()
+			return both.Ref(), both.Close
+		},
+	},
 	"put": {prepare: preparePut, given: givenQueue},
 	"take": {
 		prepare: func(a *Arena, r Ref) func() {

@@ -63,15 +63,7 @@ func failureAnswer(kind byte, f failure) answer {
 
 // valueAnswer encodes a result, or says why it cannot.
 func valueAnswer[Out any](c *wire.Codec[Out], v Out) answer {
-	b, err := c.Append([]byte{answerValue}, v)
-	if err != nil {
-		return errorAnswer(fmt.Errorf("the result cannot be sent back: %w", err))
-	}
-	a := answer{bytes: b}
-	if c.HasHandles() {
-		a.handles = c.Handles(v)
-	}
-	return a
+	return appendValue(nil, nil, c, v)
 }
 
 // readAnswer decodes an answer to a call of the named function.

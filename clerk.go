@@ -81,7 +81,7 @@ func (l *poolLedger) check() {
 func (l *poolLedger) await(ctx context.Context, j *job) error {
 	for {
 		if l.collect(); !j.news {
-			l.spin(j)
+			l.spin(ctx, j)
 		}
 		if j.news {
 			return nil
@@ -107,16 +107,16 @@ func (l *poolLedger) park(ctx context.Context, j *job) error {
 	}
 }
 
-// spin collects until there is news of the job, or patience ends; one goroutine of the
-// pool at a time. mu is held at the beginning and at the end.
-func (l *poolLedger) spin(j *job) {
+// spin collects until there is news of the job, or patience or ctx ends; one goroutine
+// of the pool at a time. mu is held at the beginning and at the end.
+func (l *poolLedger) spin(ctx context.Context, j *job) {
 	if l.spinning || !spin.Worthwhile() {
 		return
 	}
 	l.spinning = true
 	begin := now()
-	took := time.Duration(0)
-	for ; !j.news && took < l.patience; took = now() - begin {
+	took, patience := time.Duration(0), max(l.patience, l.atLeast)
+	for ; !j.news && took < patience && ctx.Err() == nil; took = now() - begin {
 		l.look(func() bool { return j.news })
 		l.balance(begin+took, stalled)
 	}

@@ -50,7 +50,7 @@ func (conds) open(o *shm.Object) (*condView, error) {
 		return nil, fmt.Errorf("%d locks, %d bytes: %w", len(kept), len(b), shm.ErrDamaged)
 	}
 	m := new(Mutex)
-	if err := m.open(kept[0]); err != nil {
+	if err := m.WireBind(kept[0]); err != nil {
 		return nil, err
 	}
 	return &condView{ipc.NewCond(o.Arena(), shm.At[ipc.CondState](b, 0), m.view), m}, nil

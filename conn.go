@@ -167,7 +167,7 @@ func (c *Conn[T]) sendEncoded(ctx context.Context, v T) error {
 		return err
 	}
 	*buf = b
-	handles := codec.Handles(v)
+	handles := codec.AppendHandles(nil, v)
 	switch {
 	case uint64(len(b)) > e.limit:
 		return tooLarge(len(b), e.limit)
@@ -396,6 +396,15 @@ func (c *Conn[T]) MarshalCBOR() ([]byte, error) {
 // process's.
 func (c *Conn[T]) UnmarshalCBOR(encoded []byte) error {
 	if err := c.handle.UnmarshalCBOR(encoded); err != nil {
+		return err
+	}
+	return c.claim()
+}
+
+// WireBind makes c a handle of the end that r names, which was in a message, and the end
+// this process's.
+func (c *Conn[T]) WireBind(r shm.Ref) error {
+	if err := c.handle.WireBind(r); err != nil {
 		return err
 	}
 	return c.claim()

@@ -139,7 +139,7 @@ func (d *Delivery[T]) Nack(delay time.Duration) error {
 // giveBack returns the message, and before that what only one process can have.
 func (d *Delivery[T]) giveBack(delay time.Duration) error {
 	var back []movable
-	for _, h := range d.view.codec.Handles(d.Value) {
+	for _, h := range d.view.codec.AppendHandles(nil, d.Value) {
 		if m, ok := h.(movable); ok && m.leave() == nil { // else it is closed, or went elsewhere
 			back = append(back, m)
 		}
@@ -249,7 +249,7 @@ func (v *queueView[T]) deadLetters() (*Queue[T], error) {
 		return nil, shm.ErrDamaged
 	}
 	q := new(Queue[T])
-	if err := q.open(kept[0]); err != nil {
+	if err := q.WireBind(kept[0]); err != nil {
 		return nil, err
 	}
 	v.dead = q

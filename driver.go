@@ -165,7 +165,7 @@ var workerMain = Register("mp.worker", func(ctx context.Context, in workerArg) (
 	if err != nil {
 		return struct{}{}, err
 	}
-	s.init, s.growth = in.Init, in.Growth
+	s.link, s.init, s.growth = in.Link.obj, in.Init, in.Growth
 	serving.Store(s)
 	return struct{}{}, s.serve()
 })
@@ -207,6 +207,7 @@ func (p *Pool) hireProcess(name string) (*hired, error) {
 		_ = l.free()
 		return nil, err
 	}
+	w.link = l.obj
 	clear := func() {
 		a.DropUndelivered(proc.inc)
 		_ = l.free()

@@ -49,6 +49,7 @@ func ExamplePoolOption() {
 		mp.WithMaxAge(time.Hour),
 		mp.WithMaxGrowth(300<<20),
 		mp.WithIdleTimeout(time.Hour),
+		mp.WithSpin(200*time.Microsecond),
 	)
 	if err != nil {
 		log.Fatal(err)

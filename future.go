@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/mpgo/mp/internal/wire"
-	"github.com/mpgo/mp/shm"
 )
 
 // A call is one call of a function by a pool, and what it comes to.
@@ -19,15 +18,15 @@ type call[Out any] struct {
 	buf   [64]byte // of task.body, if it is short
 
 	// Guarded by the ledger's mutex until the job has news.
-	stop   func() bool // ends the watch on the context
-	answer []byte      // to be decoded by who waits
-	parcel *shm.Object // that answer lies in, or nil
-	clean  runtime.Cleanup
-	ready  bool // out is there, or err
-	out    Out
-	err    error
+	stop  func() bool     // ends the watch on the context
+	asked bool            // somebody will ask for the result
+	came  arrival         // to be decoded by who waits
+	clean runtime.Cleanup // or none
+	ready bool            // out is there, or err
+	out   Out
+	err   error
 
-	decode sync.Once // guards the decoding of answer
+	decode sync.Once // guards the decoding of what came
 }
 
 // newCall hands a call in. It returns with the ledger attended, unless it has failed
@@ -66,15 +65,17 @@ func (c *call[Out]) take(_ int, a arrival) {
 	switch {
 	case a.err != nil:
 		c.ready, c.err = true, a.err
-	case a.parcel != nil:
-		c.answer, c.parcel = a.answer, a.parcel
-		c.clean = runtime.AddCleanup(c, (*shm.Object).Close, a.parcel) // if nobody asks for the result
-		press(len(a.answer))
-	case c.codec.Simple():
+	case a.parcel == nil && c.codec.Simple():
 		c.ready = true
 		c.out, c.err = readAnswer(c.codec, c.name, a.answer)
+	case c.asked:
+		c.came = a.keep(c.buf[:]) // whose task is done
 	default:
-		c.answer = append([]byte(nil), a.answer...)
+		c.came = a.keep(nil)
+		if a.parcel != nil || a.object != nil {
+			c.clean = runtime.AddCleanup(c, arrival.close, c.came) // if nobody ever asks
+			press(len(a.answer))
+		}
 	}
 	if c.stop != nil {
 		c.stop()
@@ -87,12 +88,10 @@ func (c *call[Out]) result() (Out, error) {
 		if c.ready {
 			return
 		}
-		c.out, c.err = readAnswer(c.codec, c.name, c.answer)
-		if c.parcel != nil {
-			c.clean.Stop()
-			c.parcel.Close() // who gets the result may need the memory
-		}
-		c.answer, c.parcel = nil, nil
+		c.out, c.err = readAnswer(c.codec, c.name, c.came.answer)
+		c.clean.Stop()
+		c.came.close() // who gets the result may need the memory
+		c.came = arrival{}
 	})
 	return c.out, c.err
 }
@@ -105,6 +104,7 @@ func (f *Func[In, Out]) Call(ctx context.Context, p *Pool, in In) (Out, error) {
 	if c.ready {
 		return c.out, c.err
 	}
+	c.asked = true
 	err := p.await(ctx, &c.job)
 	if err != nil {
 		p.giveUp(&c.job)

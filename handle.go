@@ -160,11 +160,11 @@ func (h *handle[V, D]) UnmarshalCBOR(encoded []byte) error {
 	if !ok || r.UnmarshalBinary(ref) != nil {
 		return fmt.Errorf("mp: %d bytes that are no %s: %w", len(encoded), d.what(), shm.ErrDamaged)
 	}
-	return h.open(r)
+	return h.WireBind(r)
 }
 
-// open makes h a handle of the object that r names.
-func (h *handle[V, D]) open(r shm.Ref) error {
+// WireBind makes h a handle of the object that r names, which was in a message.
+func (h *handle[V, D]) WireBind(r shm.Ref) error {
 	var d D
 	a, err := arena()
 	if err != nil {

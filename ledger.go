@@ -73,6 +73,7 @@ type poolLedger struct {
 	grace   time.Duration // for tasks that nobody wants any more
 	retries int           // how often an element whose worker died is tried again
 	timeout time.Duration // for an element; 0 for none
+	atLeast time.Duration // how long who waits for an answer spins at least
 
 	lookout *ipc.Lookout
 	clerk   chan struct{} // wakes the clerk
@@ -170,16 +171,28 @@ type sink interface{ take(index int, a arrival) }
 type arrival struct {
 	answer []byte      // valid until take returns, or, with a parcel, until that is closed
 	run    int         // if not 0, answer is the results, and no more, of so many elements from that one on
-	parcel *shm.Object // the sink's, or nil
+	parcel *shm.Object // that the answer lies in, or nil; the sink's
+	object *shm.Object // that it speaks of, or nil; the sink's
 	err    error
 }
 
 // elements is how many it is about.
 func (a *arrival) elements() int { return max(1, a.run) }
 
-func (a *arrival) close() {
-	if a.parcel != nil {
-		a.parcel.Close()
+// keep makes the answer last, with its bytes in memory of the caller's if they have room.
+func (a arrival) keep(memory []byte) arrival {
+	if a.parcel == nil && a.answer != nil {
+		a.answer = append(memory[:0], a.answer...)
+	}
+	return a
+}
+
+// close gives back what it is the sink's to give back.
+func (a arrival) close() {
+	for _, o := range [...]*shm.Object{a.parcel, a.object} {
+		if o != nil {
+			o.Close()
+		}
 	}
 }
 

@@ -195,7 +195,7 @@ func (m *mapAll[In, Out]) take(index int, a arrival) {
 	} else if a.err == nil && a.parcel == nil && m.f.out.Simple() {
 		m.out[index], a.err = readAnswer(m.f.out, m.f.name, a.answer)
 	} else if a.err == nil {
-		m.early = append(m.early, mapped[Out]{index: index, arrival: a.keep()})
+		m.early = append(m.early, mapped[Out]{index: index, arrival: a.keep(nil)})
 	}
 	if a.err != nil {
 		m.errs = append(m.errs, m.about(index, a.err))
@@ -329,14 +329,6 @@ func (m *mapAll[In, Out]) read(early []mapped[Out]) (errs []error) {
 		r.close()
 	}
 	return errs
-}
-
-// keep makes the answer last.
-func (a arrival) keep() arrival {
-	if a.parcel == nil && a.answer != nil {
-		a.answer = append([]byte(nil), a.answer...)
-	}
-	return a
 }
 
 // MapSeq has the pool run f with each of in, and yields the results in the same

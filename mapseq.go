@@ -83,7 +83,7 @@ func (m *mapSeq[In, Out]) take(index int, a arrival) {
 	if a.err == nil && a.parcel == nil && m.f.out.Simple() {
 		r.out, r.err = readAnswer(m.f.out, m.f.name, a.answer)
 	} else {
-		r.arrival = a.keep()
+		r.arrival = a.keep(nil)
 	}
 	m.put(r)
 }

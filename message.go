@@ -44,6 +44,7 @@ const (
 	howInline = 1 + iota
 	howParcel
 	howBundle // of a reply: answers to several elements, see bundle
+	howTied   // of a reply: an answer that speaks of a single object
 )
 
 // Flags of a reply's how.
@@ -129,27 +130,52 @@ var errCutOff = fmt.Errorf("mp: a task ends within an element: %w", shm.ErrDamag
 // other, in the order in which it does them:
 //
 //	0   number  of the element, or the first
-//	4   how     inline, parcel or bundle, and flags
-//	5   the answer, or the Ref of the parcel that it lies in, or a bundle
+//	4   how     inline, parcel, bundle or tied, and flags
+//	5   the answer, or the Ref of the parcel that it lies in, or a bundle, or the Ref of
+//	    the object that the answer speaks of, which is tied to the link, and then the answer
 type reply struct {
 	number  uint32
 	how     byte
+	object  shm.Ref // if it is tied
 	content []byte
 }
 
 const replyHeader = 5
 
-func (r *reply) size() int { return replyHeader + len(r.content) }
+// kind is how without its flags.
+func (r *reply) kind() byte { return r.how &^ (howReady | howTired) }
+
+func (r *reply) size() int {
+	n := replyHeader + len(r.content)
+	if r.kind() == howTied {
+		n += shm.RefSize
+	}
+	return n
+}
 
 func (r *reply) put(b []byte) {
 	binary.LittleEndian.PutUint32(b, r.number)
 	b[4] = r.how
-	copy(b[replyHeader:], r.content)
+	b = b[replyHeader:]
+	if r.kind() == howTied {
+		_, _ = r.object.AppendBinary(b[:0])
+		b = b[shm.RefSize:]
+	}
+	copy(b, r.content)
 }
 
 func parseReply(b []byte) (r reply, err error) {
 	if len(b) < replyHeader {
 		return r, fmt.Errorf("mp: an answer of %d bytes: %w", len(b), shm.ErrDamaged)
 	}
-	return reply{number: binary.LittleEndian.Uint32(b), how: b[4], content: b[replyHeader:]}, nil
+	r = reply{number: binary.LittleEndian.Uint32(b), how: b[4], content: b[replyHeader:]}
+	if r.kind() != howTied {
+		return r, nil
+	}
+	if len(r.content) < shm.RefSize {
+		return r, fmt.Errorf("mp: an answer that speaks of no object: %w", shm.ErrDamaged)
+	}
+	_ = r.object.UnmarshalBinary(r.content[:shm.RefSize])
+	r.content = r.content[shm.RefSize:]
+	return r, nil
 }

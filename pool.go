@@ -98,7 +98,7 @@ func makePool(ctx context.Context, workers int, opts []PoolOption, hire func(*Po
 	p := &Pool{poolLedger: newLedger(a), options: o, left: make(chan struct{}), gone: make(chan struct{})}
 	p.options.env = withMaxProcs(o.env, workers)
 	p.hire = func(name string) (*hired, error) { return hire(p, name) }
-	p.grace, p.retries, p.timeout = o.grace, o.retries, o.timeout
+	p.grace, p.retries, p.timeout, p.atLeast = o.grace, o.retries, o.timeout, o.spin
 	if p.carried, err = o.keep(a); err == nil {
 		err = p.open(ctx, workers)
 	}

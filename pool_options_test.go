@@ -135,7 +135,7 @@ func TestAnInitializerThatFailsLaterEndsInACrashLoop(t *testing.T) {
 
 func TestPoolOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 	for _, o := range []PoolOption{
-		WithRetries(-1), WithTaskTimeout(-1), WithMaxTasks(-1), WithMaxAge(-1), WithMaxGrowth(-1), WithIdleTimeout(-1),
+		WithRetries(-1), WithTaskTimeout(-1), WithMaxTasks(-1), WithMaxAge(-1), WithMaxGrowth(-1), WithIdleTimeout(-1), WithSpin(-1),
 	} {
 		_, err := NewPool(t.Context(), 1, o)
 		require.ErrorContains(t, err, "-1")

@@ -87,7 +87,7 @@ func (v *queueView[T]) putLong(m T, n int, claim func() (ipc.Claimed, error)) er
 func (v *queueView[T]) putPacked(b []byte, m T, claim func() (ipc.Claimed, error)) error {
 	var handles []wire.Handle
 	if v.codec.HasHandles() {
-		handles = v.codec.Handles(m)
+		handles = v.codec.AppendHandles(nil, m)
 	}
 	parcel, err := pack(v.obj.Arena(), b, handles)
 	runtime.KeepAlive(m)

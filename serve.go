@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/mpgo/mp/internal/wire"
@@ -24,19 +25,21 @@ type server struct {
 	growth int64 // of memory, after which it is tired; 0 for no bound
 	size   size
 
+	link     *shm.Object // that the streams lie in; nil if that is no block
 	claims   *ipc.Claims
 	requests *ipc.StreamReader
 	answers  *ipc.StreamWriter
 
 	f        *function // the last one, whose name is
 	name     string
-	fault    error       // why f cannot be called
-	work     request     // what it is doing; count is what is left of it
-	parcel   *shm.Object // that work's body lies in, or nil
-	together bool        // its answers may go in bundles
-	scratch  []byte      // where answers are encoded
-	bundle   bundle      // answers that are not sent yet
-	calling  bool        // a registered function is on the stack
+	fault    error         // why f cannot be called
+	work     request       // what it is doing; count is what is left of it
+	parcel   *shm.Object   // that work's body lies in, or nil
+	together bool          // its answers may go in bundles
+	scratch  []byte        // where answers are encoded
+	handles  []wire.Handle // where those that they speak of are listed
+	bundle   bundle        // answers that are not sent yet
+	calling  bool          // a registered function is on the stack
 
 	contexts []taskContext // not used yet
 	interrupts
@@ -291,6 +294,10 @@ func (s *server) reuse(ans answer) {
 	if ans.parcel != nil {
 		return
 	}
+	if ans.handles != nil {
+		clear(ans.handles)
+		s.handles = ans.handles[:0]
+	}
 	if s.scratch = ans.bytes[:0]; cap(s.scratch) > scratchLimit {
 		s.scratch = nil
 	}
@@ -326,6 +333,9 @@ func (s *server) send(ans answer, flags byte) error {
 	if ans.parcel != nil {
 		return s.sendParcel(ans.parcel, flags)
 	}
+	if tied, err := s.sendTied(ans, flags); tied || err != nil {
+		return err
+	}
 	if len(ans.handles) > 0 || len(ans.bytes) > inlineLimit {
 		parcel, err := pack(s.arena, ans.bytes, ans.handles)
 		if err != nil {
@@ -350,6 +360,32 @@ func (s *server) sendParcel(parcel addressable, flags byte) error {
 	r.content, _ = parcel.Ref().AppendBinary(nil)
 	parcel.Close() // before the pool gets it: who then lets go of it is the last
 	return s.put(r)
+}
+
+// sendTied writes a reply that speaks of a single object, which can do without a parcel:
+// it is tied to the link until the pool has opened it. It reports whether it could.
+//
+// Killed before the Tie, or after it and before the commit: the answer is not there, and
+// the object goes, at the latest with the link. After the commit the pool gets both.
+func (s *server) sendTied(ans answer, flags byte) (bool, error) {
+	if s.link == nil || len(ans.handles) != 1 || len(ans.bytes) > inlineLimit {
+		return false, nil
+	}
+	if _, ok := ans.handles[0].(movable); ok {
+		return false, nil
+	}
+	ref, err := ans.handles[0].WireRef()
+	if err != nil {
+		return false, err
+	}
+	if !s.link.Tie(ref) {
+		return false, nil // it is on its way already
+	}
+	if err = s.put(reply{number: s.work.number, how: howTied | flags, object: ref, content: ans.bytes}); err != nil {
+		s.link.Untie(ref)
+	}
+	runtime.KeepAlive(ans) // the handle holds the object so far
+	return err == nil, err
 }
 
 func (s *server) put(r reply) error {
@@ -429,7 +465,7 @@ func (f *Func[In, Out]) answer(s *server, out Out, err error) answer {
 	if err != nil {
 		return errorAnswer(err)
 	}
-	return appendValue(s.scratch[:0], f.out, out)
+	return appendValue(s.scratch[:0], s.handles[:0], f.out, out)
 }
 
 // layValue is valueAnswer in a parcel, for a result that has n bytes when it is encoded.
@@ -447,14 +483,10 @@ func layValue[Out any](a *shm.Arena, c *wire.Codec[Out], v Out, n int) answer {
 }
 
 // appendValue is valueAnswer in given memory.
-func appendValue[Out any](dst []byte, c *wire.Codec[Out], v Out) answer {
+func appendValue[Out any](dst []byte, handles []wire.Handle, c *wire.Codec[Out], v Out) answer {
 	b, err := c.Append(append(dst, answerValue), v)
 	if err != nil {
 		return errorAnswer(fmt.Errorf("the result cannot be sent back: %w", err))
 	}
-	a := answer{bytes: b}
-	if c.HasHandles() {
-		a.handles = c.Handles(v)
-	}
-	return a
+	return answer{bytes: b, handles: c.AppendHandles(handles, v)}
 }

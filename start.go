@@ -73,7 +73,7 @@ func (f *Func[In, Out]) start(ctx context.Context, in In, opts []ProcessOption) 
 	}
 	var carried []wire.Handle
 	if f.in.HasHandles() {
-		carried = f.in.Handles(in)
+		carried = f.in.AppendHandles(nil, in)
 	}
 	l := letter{Func: f.name, Type: typeOf[In, Out](), Arg: arg}
 	p, err := launch(l, carried, o)

@@ -145,9 +145,7 @@ func (l *loader[In, Out]) add(in In) error {
 	}
 	l.body = body
 	l.count++
-	if l.f.in.HasHandles() {
-		l.handles = append(l.handles, l.f.in.Handles(in)...)
-	}
+	l.handles = l.f.in.AppendHandles(l.handles, in)
 	return nil
 }
 

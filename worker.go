@@ -19,6 +19,7 @@ type worker struct {
 	ledger *poolLedger // from the start
 	staff  staff       // from the start
 	arena  *shm.Arena  // from the start
+	link   *shm.Object // from the start: what the streams lie in; nil if that is no block
 
 	claims   *ipc.Claims
 	requests *ipc.StreamWriter
@@ -169,8 +170,11 @@ func (w *worker) read(b []byte) error {
 		return w.readBundle(r)
 	}
 	a := arrival{answer: r.content}
-	if r.how&^(howReady|howTired) == howParcel {
+	switch r.kind() {
+	case howParcel:
 		a.parcel, a.answer, a.err = openParcel(w.arena, r.content)
+	case howTied:
+		a.object, a.err = w.openTied(r.object)
 	}
 	if r.how&howReady != 0 {
 		w.welcome(a.answer)
@@ -185,6 +189,14 @@ func (w *worker) read(b []byte) error {
 		w.retire()
 	}
 	return nil
+}
+
+// openTied opens the object that an answer speaks of.
+func (w *worker) openTied(r shm.Ref) (*shm.Object, error) {
+	if w.link == nil {
+		return nil, fmt.Errorf("mp: an answer tied to no link: %w", shm.ErrDamaged)
+	}
+	return w.link.OpenTied(r)
 }
 
 // settle delivers what the element of that number came to, or a run of them.

@@ -34,7 +34,7 @@ import (
 // calledByOthers are methods for fmt, errors and the codec.
 var calledByOthers = map[string]bool{
 	"Error": true, "Unwrap": true, "Is": true, "String": true,
-	"MarshalCBOR": true, "UnmarshalCBOR": true, "WireRef": true, "Write": true,
+	"MarshalCBOR": true, "UnmarshalCBOR": true, "WireRef": true, "WireBind": true, "Write": true,
 }
 
 func TestEveryExportedNameHasAnExample(t *testing.T) {

@@ -30,6 +30,7 @@ type Codec[T any] struct {
 	size  int       // bytes of a T, or of an element of a T
 	bools boolCheck // of what size covers
 	cbor  *cborCodec
+	parts *partsCodec
 }
 
 // A form is how values of a type look as bytes; see the package comment.
@@ -39,6 +40,7 @@ const (
 	formPlain form = iota
 	formString
 	formSlice
+	formParts
 	formCBOR
 )
 
@@ -72,6 +74,9 @@ func build[T any](t reflect.Type) any {
 	c, err := newCBORCodec(t)
 	if err != nil {
 		return err
+	}
+	if parts := newPartsCodec(t); parts != nil {
+		return &Codec[T]{form: formParts, typ: t, parts: parts}
 	}
 	return &Codec[T]{form: formCBOR, typ: t, cbor: c}
 }
@@ -173,19 +178,29 @@ func (c *Codec[T]) Alias(src []byte) (T, error) {
 
 // Simple reports whether Append and Decode run no code of T's own and look at each
 // byte once at most: T is plain, a string, or a slice of plain elements.
-func (c *Codec[T]) Simple() bool { return c.form != formCBOR }
+func (c *Codec[T]) Simple() bool { return c.form < formParts }
 
-// HasHandles reports whether a T can contain handles, so that Handles has to be
+// HasHandles reports whether a T can contain handles, so that AppendHandles has to be
 // asked.
-func (c *Codec[T]) HasHandles() bool { return c.cbor != nil && c.cbor.root.handles }
+func (c *Codec[T]) HasHandles() bool {
+	return c.form == formParts || c.form == formCBOR && c.cbor.root.handles
+}
 
-// Handles lists the handles in v that are not nil, one as often as it occurs. It
+// AppendHandles appends the handles in v that are not nil, one as often as it occurs. It
 // does not look into types that marshal themselves.
-func (c *Codec[T]) Handles(v T) []Handle {
-	if !c.HasHandles() {
-		return nil
+func (c *Codec[T]) AppendHandles(dst []Handle, v T) []Handle {
+	switch {
+	case !c.HasHandles():
+		return dst
+	case c.form == formParts:
+		return c.parts.handles(dst, memoryOf(&v))
 	}
-	return c.cbor.handles(reflect.ValueOf(&v).Elem())
+	return c.appendHandlesCBOR(dst, v)
+}
+
+// What is apart here is so that v is on the heap only there.
+func (c *Codec[T]) appendHandlesCBOR(dst []Handle, v T) []Handle {
+	return c.cbor.handles(dst, reflect.ValueOf(&v).Elem())
 }
 
 // Append appends the encoded v to dst. It does not allocate if v is plain, a
@@ -202,6 +217,8 @@ func (c *Codec[T]) Append(dst []byte, v T) ([]byte, error) {
 		return append(dst, *asString(&v)...), nil
 	case formSlice:
 		return appendSlice(dst, *asBytes(&v), c.size), nil
+	case formParts:
+		return c.parts.append(dst, memoryOf(&v))
 	}
 	return c.appendCBOR(dst, v)
 }
@@ -219,7 +236,6 @@ func appendSlice(dst []byte, s []byte, n int) []byte {
 	return append(append(dst, b...), sliceEnd)
 }
 
-// appendCBOR is apart so that v is on the heap only here.
 func (c *Codec[T]) appendCBOR(dst []byte, v T) ([]byte, error) {
 	return c.cbor.append(dst, &v)
 }
@@ -237,6 +253,8 @@ func (c *Codec[T]) Decode(src []byte) (T, error) {
 		return v, nil
 	case formSlice:
 		return c.decodeSlice(src)
+	case formParts:
+		return c.decodeParts(src)
 	}
 	return c.decodeCBOR(src)
 }
@@ -290,6 +308,14 @@ func (c *Codec[T]) body(src []byte) ([]byte, error) {
 		return nil, malformed(c.typ, "%d bytes, not elements of %d bytes and the byte %02x", len(src), c.size, sliceEnd)
 	}
 	return src[:n:n], nil
+}
+
+func (c *Codec[T]) decodeParts(src []byte) (T, error) {
+	var v, none T
+	if err := c.parts.decode(src, memoryOf(&v)); err != nil {
+		return none, err
+	}
+	return v, nil
 }
 
 func (c *Codec[T]) decodeCBOR(src []byte) (T, error) {

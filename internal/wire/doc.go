@@ -2,11 +2,15 @@
 // program, and back.
 //
 // Plain types (shm.CheckPlain) travel as their memory, slices of them and strings
-// likewise; everything else as CBOR (RFC 8949):
+// likewise, and handles of shared objects as the objects' names; everything else as
+// CBOR (RFC 8949):
 //
 //	plain T           the memory of the value
 //	string            its bytes
 //	[]E, E plain      nothing if nil, else the elements' memory and one byte 01
+//	handle            the object's name (shm.Ref), 16 bytes, which are zero if nil
+//	struct of handles
+//	and plain fields  one after the other
 //	other types       one CBOR data item
 //
 // What arrives equals what was sent: nil stays nil and empty stays empty, a NaN

@@ -122,10 +122,10 @@ func examineTime(v reflect.Value) error {
 	return nil
 }
 
-// handles lists the handles in v.
-func (c *cborCodec) handles(v reflect.Value) (found []Handle) {
-	_ = collect(v, c.root, 0, &found) // what is too deep to be sent has no handles to send
-	return found
+// handles appends the handles in v.
+func (c *cborCodec) handles(dst []Handle, v reflect.Value) []Handle {
+	_ = collect(v, c.root, 0, &dst) // what is too deep to be sent has no handles to send
+	return dst
 }
 
 func collect(v reflect.Value, n *node, level int, found *[]Handle) error {

@@ -68,25 +68,25 @@ func fullHouse() household {
 func TestHandlesAreFoundWhereverTheyAre(t *testing.T) {
 	c := codec[household](t)
 	require.True(t, c.HasHandles())
-	require.ElementsMatch(t, []uint64{1, 2, 3, 4, 5, 6}, offsets(t, c.Handles(fullHouse())))
-	require.Empty(t, c.Handles(household{}))
+	require.ElementsMatch(t, []uint64{1, 2, 3, 4, 5, 6}, offsets(t, c.AppendHandles(nil, fullHouse())))
+	require.Empty(t, c.AppendHandles(nil, household{}))
 
 	direct := codec[*object](t)
 	require.True(t, direct.HasHandles())
-	require.Equal(t, []uint64{7}, offsets(t, direct.Handles(newObject(7))))
-	require.Empty(t, direct.Handles(nil))
+	require.Equal(t, []uint64{7}, offsets(t, direct.AppendHandles(nil, newObject(7))))
+	require.Empty(t, direct.AppendHandles(nil, nil))
 }
 
 func TestTheSameHandleTwiceIsTwo(t *testing.T) {
 	o := newObject(8)
-	require.Len(t, codec[[]*object](t).Handles([]*object{o, o}), 2)
+	require.Len(t, codec[[]*object](t).AppendHandles(nil, []*object{o, o}), 2)
 }
 
 func TestTypesWithoutHandlesHaveNone(t *testing.T) {
 	require.False(t, codec[int](t).HasHandles())
 	require.False(t, codec[[]byte](t).HasHandles())
 	require.False(t, codec[tree](t).HasHandles())
-	require.Nil(t, codec[tree](t).Handles(tree{}))
+	require.Nil(t, codec[tree](t).AppendHandles(nil, tree{}))
 }
 
 func TestHandlesArrive(t *testing.T) {
@@ -98,7 +98,7 @@ func TestHandlesArrive(t *testing.T) {
 func TestHandlesOfAValueWithoutEnd(t *testing.T) {
 	h := household{Main: newObject(1)}
 	h.Deep = &h
-	require.NotEmpty(t, codec[*household](t).Handles(&h), "it ends")
+	require.NotEmpty(t, codec[*household](t).AppendHandles(nil, &h), "it ends")
 	require.ErrorIs(t, appending(t, &h), wire.ErrUnencodable)
 }
 

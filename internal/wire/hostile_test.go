@@ -130,7 +130,7 @@ func roundTrips[T any](t *testing.T, c *wire.Codec[T], b []byte) {
 		require.ErrorIs(t, err, wire.ErrMalformed)
 		return
 	}
-	_ = c.Handles(v)
+	_ = c.AppendHandles(nil, v)
 	again, err := c.Append(nil, v)
 	if errors.Is(err, wire.ErrUnencodable) {
 		return // bytes may say what no value is written as, such as the year 10000
@@ -238,7 +238,7 @@ func FuzzDecodeHandles(f *testing.F) {
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if v, err := c.Decode(b); err == nil {
-			_ = c.Handles(v)
+			_ = c.AppendHandles(nil, v)
 		}
 	})
 }

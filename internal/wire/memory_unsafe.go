@@ -38,3 +38,23 @@ func aligned(b []byte, n int) bool {
 	// SAFETY: the address is only looked at.
 	return uintptr(unsafe.Pointer(unsafe.SliceData(b)))%uintptr(n) == 0
 }
+
+// memoryOf is the memory of a value. Only what is plain in it may be written so.
+func memoryOf[T any](v *T) []byte {
+	// SAFETY: the bytes are those of *v, which the result keeps reachable; pointers in it
+	// are left alone, so the garbage collector sees every store to them.
+	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
+}
+
+// pointerAt is the pointer that lies so far into the memory of a value.
+func pointerAt(mem []byte, at uintptr) unsafe.Pointer {
+	// SAFETY: the caller has a value whose type has a pointer there, aligned as the value.
+	return *(*unsafe.Pointer)(unsafe.Pointer(&mem[at]))
+}
+
+// setPointerAt sets it.
+func setPointerAt(mem []byte, at uintptr, p unsafe.Pointer) {
+	// SAFETY: as pointerAt; p points to what the pointer's type says. It is stored as a
+	// pointer, so the garbage collector sees it.
+	*(*unsafe.Pointer)(unsafe.Pointer(&mem[at])) = p
+}

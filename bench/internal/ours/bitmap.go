@@ -23,7 +23,11 @@ var makePicture = mp.Register("make a picture", func(_ context.Context, size int
 
 func bitmap(job side.Job) (side.Sample, error) {
 	ctx := context.Background()
-	pool, err := newPinnedPool(ctx, job)
+	var opts []mp.PoolOption
+	if job.Awake {
+		opts = append(opts, mp.WithSpin(time.Second))
+	}
+	pool, err := newPinnedPool(ctx, job, opts...)
 	if err != nil {
 		return side.Sample{}, err
 	}

@@ -16,8 +16,8 @@ var pinWorker = mp.Register("pin the worker", func(_ context.Context, job side.J
 })
 
 // newPinnedPool is a pool of one worker, which runs beside this process.
-func newPinnedPool(ctx context.Context, job side.Job) (*mp.Pool, error) {
-	pool, err := mp.NewPool(ctx, 1)
+func newPinnedPool(ctx context.Context, job side.Job, opts ...mp.PoolOption) (*mp.Pool, error) {
+	pool, err := mp.NewPool(ctx, 1, opts...)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ type Job struct {
 	Goroutines int           `json:"goroutines,omitempty"` // of each process
 	Batch      int           `json:"batch,omitempty"`      // messages put and got at once
 	Chunk      int           `json:"chunk,omitempty"`      // tasks a message; 0: as many as the side likes
-	Awake      bool          `json:"awake,omitempty"`      // nobody ever sleeps: the calls that do not block
+	Awake      bool          `json:"awake,omitempty"`      // who waits does not sleep: by calls that do not block, or options
 	Loan       bool          `json:"loan,omitempty"`       // fill and read messages where they lie
 	Object     string        `json:"object,omitempty"`     // what Memory is about
 	Opens      int64         `json:"opens,omitempty"`      // when to measure, on the shared clock; for second processes

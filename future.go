@@ -89,7 +89,9 @@ func (c *call[Out]) result() (Out, error) {
 			return
 		}
 		c.out, c.err = readAnswer(c.codec, c.name, c.came.answer)
-		c.clean.Stop()
+		if !c.asked {
+			c.clean.Stop()
+		}
 		c.came.close() // who gets the result may need the memory
 		c.came = arrival{}
 	})

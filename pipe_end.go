@@ -83,6 +83,9 @@ func (e *pipeEnd) claim() error {
 		}
 		return err
 	}
+	if w != nil && r != nil {
+		ipc.Pair(w, r)
+	}
 	e.out.w.Store(w)
 	e.in.r.Store(r)
 	if w != nil {

@@ -44,6 +44,7 @@ var ErrEndTaken = errors.New("another process has this end")
 //	 12  small     4  bytes of the small ring, a power of two, or 0 if there is none
 //	128  tail      8  bytes ever written; stored by the writer
 //	136  turn      8  where the writer last changed rings; bit 0: to the small one
+//	144  read      8  head of the stream the other way, as the writer saw it, or 1; see Pair
 //	256  head      8  bytes ever read; stored by the reader
 //	384  writer   20  the writer's streamEnd
 //	512  reader   20  the reader's streamEnd
@@ -120,7 +121,7 @@ var ErrEndTaken = errors.New("another process has this end")
 // needs more.
 type streamMemory struct {
 	tail, head     *shared.Uint64
-	turn           *shared.Uint64
+	turn, read     *shared.Uint64
 	writer, reader *streamEnd
 	large, small   streamRing
 	fixed          int    // length of all records, or -1
@@ -238,6 +239,7 @@ func initStream(mem []byte, large, small uint32, fixed int, pos uint64) {
 	m := viewStream(mem, large, small, fixed)
 	m.tail.Store(pos)
 	m.turn.Store(m.firstTurn(pos))
+	m.read.Store(nothingRead)
 	m.head.Store(pos)
 	g.magic.Store(streamMagic)
 }
@@ -264,6 +266,7 @@ func viewStream(mem []byte, large, small uint32, fixed int) streamMemory {
 	m := streamMemory{
 		tail:   shm.At[shared.Uint64](mem, 128),
 		turn:   shm.At[shared.Uint64](mem, 136),
+		read:   shm.At[shared.Uint64](mem, 144),
 		head:   shm.At[shared.Uint64](mem, 256),
 		writer: shm.At[streamEnd](mem, 384),
 		reader: shm.At[streamEnd](mem, 512),

@@ -7,16 +7,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Push begins lap after lap of the small ring by itself while the records are read one by
-// one, and overtakes nobody when they are not: what there is no room for goes to the large
-// ring, and every record arrives once, in order.
-func TestPushInTheSmallRingOvertakesNoReader(t *testing.T) {
-	const capacity, length = 4096, 64
+// counted is a stream of numbered records of 64 bytes with both its ends, whose user
+// takes the quick way where it can.
+type counted struct {
+	t                 *testing.T
+	w                 *StreamWriter
+	r                 *StreamReader
+	sent, got, pushed uint64
+}
+
+const countedLength = 64
+
+func newCounted(t *testing.T, world *world) *counted {
+	const capacity = 4096
 	size, err := StreamSize(capacity)
 	require.NoError(t, err)
 	mem := alignTo(make([]byte, size+cellAlign), cellAlign)[:size]
-	require.NoError(t, InitFixedStream(mem, capacity, length))
-	world := newWorld(t)
+	require.NoError(t, InitFixedStream(mem, capacity, countedLength))
 	w, err := OpenWriter(world.mate(), mem)
 	require.NoError(t, err)
 	r, err := OpenReader(world.mate(), mem)
@@ -24,42 +31,55 @@ func TestPushInTheSmallRingOvertakesNoReader(t *testing.T) {
 	if !w.reached {
 		t.Skip("no favours here: without the kernel's barriers, on this architecture, or under the race detector")
 	}
-	small := w.m.small.size() / length
-	require.NotZero(t, small)
+	return &counted{t: t, w: w, r: r}
+}
 
-	var msg [length]byte
-	sent, got, pushed := uint64(0), uint64(0), 0
-	put := func() {
-		binary.LittleEndian.PutUint64(msg[:], sent)
-		if sent++; w.Push(msg[:]) {
-			pushed++
-			return
-		}
-		w.Withdraw()
-		require.NoError(t, w.TryPut(msg[:]))
-		w.Grant()
+func (n *counted) put() {
+	var msg [countedLength]byte
+	binary.LittleEndian.PutUint64(msg[:], n.sent)
+	if n.sent++; n.w.Push(msg[:]) {
+		n.pushed++
+		return
 	}
-	get := func() {
-		if !r.Pull(msg[:], 1) {
-			r.Withdraw()
-			_, err := r.TryGet(msg[:0])
-			require.NoError(t, err)
-			r.Grant()
-		}
-		require.Equal(t, got, binary.LittleEndian.Uint64(msg[:]))
-		got++
+	n.w.Withdraw()
+	require.NoError(n.t, n.w.TryPut(msg[:]))
+	n.w.Grant()
+}
+
+func (n *counted) get() {
+	var msg [countedLength]byte
+	if !n.r.Pull(msg[:], 1) {
+		n.r.Withdraw()
+		_, err := n.r.TryGet(msg[:0])
+		require.NoError(n.t, err)
+		n.r.Grant()
 	}
-	for unread := range 3 * small {
-		for range 8 * small { // one by one; long enough to get the favour, and to come back
-			put()
-			get()
+	require.Equal(n.t, n.got, binary.LittleEndian.Uint64(msg[:]))
+	n.got++
+}
+
+func (n *counted) unread() uint64 { return n.sent - n.got }
+
+// small is how many records fit into the small ring.
+func (n *counted) small() uint64 { return n.w.m.small.size() / countedLength }
+
+// Push begins lap after lap of the small ring by itself while the records are read one by
+// one, and overtakes nobody when they are not: what there is no room for goes to the large
+// ring, and every record arrives once, in order.
+func TestPushInTheSmallRingOvertakesNoReader(t *testing.T) {
+	n := newCounted(t, newWorld(t))
+	require.NotZero(t, n.small())
+	for unread := range 3 * n.small() {
+		for range 8 * n.small() { // one by one; long enough to get the favour, and to come back
+			n.put()
+			n.get()
 		}
 		for range unread {
-			put()
+			n.put()
 		}
 		for range unread {
-			get()
+			n.get()
 		}
 	}
-	require.Greater(t, pushed, int(sent/2), "by Push")
+	require.Greater(t, n.pushed, n.sent/2, "by Push")
 }

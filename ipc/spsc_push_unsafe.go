@@ -41,7 +41,8 @@ func (w *StreamWriter) Push(msg []byte) bool {
 	} else {
 		quickCopy(rec, src, n)
 	}
-	storeRelease(w.m.tail, end) // passes ownership of the record to Take
+	storeRelease(w.m.read, w.reads.Load()) // observed in again, of the other side
+	storeRelease(w.m.tail, end)            // passes ownership of the record to Take
 	if w.peer.waiting.Load() != 0 {
 		w.peer.ring()
 	}
@@ -54,7 +55,15 @@ func (w *StreamWriter) again(tail, end uint64) bool {
 	if w.turn&turnToSmall == 0 {
 		return false
 	}
-	limit := w.free(w.m.head.Load()) // observes Release
+	if read := w.told.Load(); read != nothingRead && w.begins(tail, end, read) { // observes Push, of the other side
+		return true
+	}
+	return w.begins(tail, end, w.m.head.Load()) // observes Release
+}
+
+// begins is again if the reader is at head, or beyond.
+func (w *StreamWriter) begins(tail, end, head uint64) bool {
+	limit := w.free(head)
 	stop := tail + min(w.ring.until(tail), limit-tail)
 	if int64(limit-tail) < 0 || limit-tail > w.ring.size() || int64(stop-end) < 0 {
 		return false

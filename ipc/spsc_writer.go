@@ -18,12 +18,14 @@ type StreamWriter struct {
 	end
 	favour favour
 	m      streamMemory
-	ring   streamRing // that records go to
-	turn   uint64     // as in shared memory: its last
-	tail   uint64     // as in shared memory, unless the favour is granted
-	limit  uint64     // how far tail may go, by what was last seen of the reader
-	stop   uint64     // limit, or where the ring ends: how far it may go in one piece
-	most   int        // MaxRecord
+	ring   streamRing     // that records go to
+	turn   uint64         // as in shared memory: its last
+	tail   uint64         // as in shared memory, unless the favour is granted
+	limit  uint64         // how far tail may go, by what was last seen of the reader
+	stop   uint64         // limit, or where the ring ends: how far it may go in one piece
+	most   int            // MaxRecord
+	reads  *shared.Uint64 // head of the stream the other way, if paired
+	told   *shared.Uint64 // what that says of this one's, if paired
 
 	claimed uint64 // tail when Claim gave room, which ends when tail moves
 	begin   uint64 // of the claimed record: tail, or where the memory begins again
@@ -37,7 +39,7 @@ func OpenWriter(d Domain, mem []byte) (*StreamWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &StreamWriter{m: m, room: -1, most: MaxRecord(len(m.large.records))}
+	w := &StreamWriter{m: m, room: -1, most: MaxRecord(len(m.large.records)), reads: unpaired, told: unpaired}
 	if err := w.open(d, m.writer, m.reader); err != nil {
 		return nil, err
 	}

@@ -9,16 +9,18 @@ import (
 
 // What is freed is free for others at once.
 func ExampleMemoryStats() {
-	var before, during mp.MemoryUse
-	before = mp.MemoryStats()
 	a, err := mp.NewArray[int](1 << 20)
 	if err != nil {
 		log.Fatal(err)
 	}
-	during = mp.MemoryStats()
-	fmt.Println("8 MiB more:", during.Bytes-before.Bytes >= 8<<20)
-	fmt.Println(a.Free(), mp.MemoryStats().Bytes < during.Bytes)
+	var before, after mp.MemoryUse
+	before = mp.MemoryStats()
+	fmt.Println(a.Free())
+	after = mp.MemoryStats()
+	fmt.Println("8 MiB less:", before.Bytes-after.Bytes >= 8<<20)
+	fmt.Println("a block less:", after.Blocks < before.Blocks)
 	// Output:
-	// 8 MiB more: true
-	// <nil> true
+	// <nil>
+	// 8 MiB less: true
+	// a block less: true
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -160,6 +161,7 @@ func (d *driver) pause() bool {
 var workerMain = Register("mp.worker", func(ctx context.Context, in workerArg) (struct{}, error) {
 	// The terminal's Ctrl-C goes to everybody; what it means is the parent's to say.
 	signal.Ignore(os.Interrupt)
+	defer runtime.KeepAlive(in.Link) // its memory is used as long as this process does anything
 	a := in.Link.obj.Arena()
 	s, err := newServer(ctx, a, a.Parent(), in.Link.view)
 	if err != nil {

@@ -65,14 +65,14 @@ func (c *call[Out]) take(_ int, a arrival) {
 	switch {
 	case a.err != nil:
 		c.ready, c.err = true, a.err
-	case a.parcel == nil && c.codec.Simple():
+	case !a.holds() && c.codec.Simple():
 		c.ready = true
 		c.out, c.err = readAnswer(c.codec, c.name, a.answer)
 	case c.asked:
 		c.came = a.keep(c.buf[:]) // whose task is done
 	default:
 		c.came = a.keep(nil)
-		if a.parcel != nil || a.object != nil {
+		if a.holds() {
 			c.clean = runtime.AddCleanup(c, arrival.close, c.came) // if nobody ever asks
 			press(len(a.answer))
 		}
@@ -88,14 +88,19 @@ func (c *call[Out]) result() (Out, error) {
 		if c.ready {
 			return
 		}
+		defer c.drop() // who gets the result may need the memory
 		c.out, c.err = readAnswer(c.codec, c.name, c.came.answer)
-		if !c.asked {
-			c.clean.Stop()
-		}
-		c.came.close() // who gets the result may need the memory
-		c.came = arrival{}
 	})
 	return c.out, c.err
+}
+
+// drop gives back what came, when it is decoded.
+func (c *call[Out]) drop() {
+	if !c.asked {
+		c.clean.Stop()
+	}
+	c.came.close()
+	c.came = arrival{}
 }
 
 // Call has the pool run f with in, and waits for the result. If ctx ends before,

@@ -68,7 +68,8 @@ import (
 // too, while it spins for its own. So a call costs no switch of goroutines, and a map
 // is one loop. Callers that have waited for some time in vain park, and leave the
 // reading to the clerk, a goroutine of the pool, which alone ever sleeps in the
-// kernel, for all workers at once. Nothing under mu blocks.
+// kernel, for all workers at once. Nothing under mu blocks, but for the moment that it takes
+// another goroutine to give an object back that a worker sends just then.
 type poolLedger struct {
 	grace   time.Duration // for tasks that nobody wants any more
 	retries int           // how often an element whose worker died is tried again
@@ -186,6 +187,9 @@ func (a arrival) keep(memory []byte) arrival {
 	}
 	return a
 }
+
+// holds reports whether there is something to close.
+func (a arrival) holds() bool { return a.parcel != nil || a.object != nil }
 
 // close gives back what it is the sink's to give back.
 func (a arrival) close() {

@@ -146,12 +146,21 @@ func (f *Func[In, Out]) Map(ctx context.Context, p *Pool, in []In, opts ...MapOp
 	m.job.sink = m
 	p.attend()
 	defer p.leave()
-	defer p.giveUp(&m.job)
+	defer m.end()
 	err = m.run(ctx)
 	if err != nil || len(m.errs) > 0 && !o.all {
 		return nil, m.first(err)
 	}
 	return m.out, errors.Join(m.errs...)
+}
+
+// end gives up what is not done, and gives back what came and will not be decoded.
+func (m *mapAll[In, Out]) end() {
+	m.pool.giveUp(&m.job)
+	for _, r := range m.early {
+		r.close()
+	}
+	m.early = nil
 }
 
 // A mapAll is a Map.
@@ -192,7 +201,7 @@ func (m *mapAll[In, Out]) take(index int, a arrival) {
 	m.back += a.elements()
 	if a.run > 0 {
 		a.err = m.f.out.DecodeAll(a.answer, m.out[index:][:a.run])
-	} else if a.err == nil && a.parcel == nil && m.f.out.Simple() {
+	} else if a.err == nil && !a.holds() && m.f.out.Simple() {
 		m.out[index], a.err = readAnswer(m.f.out, m.f.name, a.answer)
 	} else if a.err == nil {
 		m.early = append(m.early, mapped[Out]{index: index, arrival: a.keep(nil)})

@@ -80,7 +80,7 @@ func (m *mapSeq[In, Out]) end() {
 func (m *mapSeq[In, Out]) take(index int, a arrival) {
 	m.back++
 	r := mapped[Out]{index: index, have: true}
-	if a.err == nil && a.parcel == nil && m.f.out.Simple() {
+	if a.err == nil && !a.holds() && m.f.out.Simple() {
 		r.out, r.err = readAnswer(m.f.out, m.f.name, a.answer)
 	} else {
 		r.arrival = a.keep(nil)

@@ -172,7 +172,7 @@ func parseReply(b []byte) (r reply, err error) {
 	if r.kind() != howTied {
 		return r, nil
 	}
-	if len(r.content) < shm.RefSize {
+	if len(r.content) <= shm.RefSize {
 		return r, fmt.Errorf("mp: an answer that speaks of no object: %w", shm.ErrDamaged)
 	}
 	_ = r.object.UnmarshalBinary(r.content[:shm.RefSize])

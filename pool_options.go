@@ -155,7 +155,8 @@ func WithIdleTimeout(d time.Duration) PoolOption {
 // before it sleeps; the default is up to 50 µs, as experience advises. To be woken takes
 // 50 to 100 µs, so it is worth while if calls take longer than the default, but each
 // microsecond counts. It costs a CPU as long as the call takes. One goroutine of the pool
-// looks at a time, for all others too; on a single CPU none does.
+// looks at a time, for all others too; who comes while another one looks, or the pool itself
+// for those who do not wait (Go), sleeps as without the option. On a single CPU none looks.
 func WithSpin(d time.Duration) PoolOption {
 	return func(o *poolOptions) {
 		if o.spin = d; d < 0 {

@@ -39,6 +39,27 @@ var (
 
 	echoesSnap = Register("echoes a snap", func(_ context.Context, s snap) (snap, error) { return s, nil })
 
+	snapOrWait = Register("takes a snap or waits", func(ctx context.Context, n int) (snap, error) {
+		if n == 0 {
+			<-ctx.Done()
+			return snap{}, ctx.Err()
+		}
+		a, err := NewArray[byte](n)
+		return snap{uint32(n), a}, err
+	})
+
+	// Ties what it has made after all that nobody uses any more is collected.
+	tiesAfterCollection = Register("ties after a collection", func(context.Context, struct{}) (bool, error) {
+		reclaim()
+		reclaim()
+		a, err := NewArray[byte](1)
+		if err != nil {
+			return false, err
+		}
+		r, err := a.WireRef()
+		return serving.Load().link.Tie(r), err
+	})
+
 	// As if the process were killed after the object was tied and before the answer was
 	// committed.
 	diesTied = Register("dies tied", func(context.Context, struct{}) (snap, error) {
@@ -153,6 +174,31 @@ func TestAnObjectThatNobodyAsksForGoes(t *testing.T) {
 	require.Equal(t, snap{ID: 3}, none)
 	closeAndWait(t, p)
 	eventually(t, func() bool { runtime.GC(); return MemoryStats().Blocks == 0 }, "nothing is left")
+}
+
+func TestAMapThatIsCancelledKeepsNoObjects(t *testing.T) {
+	requireNoLeak(t)
+	p := newPool(t, 1, WithPoolGrace(time.Millisecond))
+	for range 5 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := p.Stats().Done
+		go func() {
+			eventually(t, func() bool { return p.Stats().Done >= done+3 }, "three answers")
+			cancel()
+		}()
+		_, err := snapOrWait.Map(ctx, p, []int{100, 100, 100, 0}, WithChunk(1))
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	closeAndWait(t, p)
+}
+
+func TestAWorkerHoldsItsLink(t *testing.T) {
+	requireNoLeak(t)
+	p := newPool(t, 1)
+	tied, err := tiesAfterCollection.Call(t.Context(), p, struct{}{})
+	require.NoError(t, err)
+	require.True(t, tied)
+	closeAndWait(t, p)
 }
 
 func TestACallerThatSpinsIsAnsweredAndHeedsItsContext(t *testing.T) {

@@ -274,8 +274,11 @@ func (s *server) newContext() *taskContext {
 	return ctx
 }
 
-// scratchLimit is how much memory is kept from one answer for the next.
-const scratchLimit = 64 << 10
+// How much memory is kept from one answer for the next.
+const (
+	scratchLimit = 64 << 10 // bytes
+	handlesLimit = 1 << 10
+)
 
 // reply answers the element, and goes on to the next.
 func (s *server) reply(ans answer) error {
@@ -296,7 +299,9 @@ func (s *server) reuse(ans answer) {
 	}
 	if ans.handles != nil {
 		clear(ans.handles)
-		s.handles = ans.handles[:0]
+		if s.handles = ans.handles[:0]; cap(s.handles) > handlesLimit {
+			s.handles = nil
+		}
 	}
 	if s.scratch = ans.bytes[:0]; cap(s.scratch) > scratchLimit {
 		s.scratch = nil

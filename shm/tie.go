@@ -20,7 +20,7 @@ func (o *Object) Tie(r Ref) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	b := a.objects[r.Off]
-	if b == nil || b.ref != r || b.closing {
+	if b == nil || b.ref != r || b.closing || a.objects[o.ref.Off] != o || o.closing {
 		return false
 	}
 	old := b.place.head.anchored()

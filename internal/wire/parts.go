@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/mpgo/mp/shm"
 )
@@ -56,16 +57,47 @@ func newPartsCodec(t reflect.Type) *partsCodec {
 func (c *partsCodec) add(begin uintptr, t reflect.Type) bool {
 	f := field{begin: begin, end: begin + t.Size()}
 	switch {
-	case t.Kind() == reflect.Pointer && t.Implements(typeBinder):
+	case isBinder(t):
 		f.object = t.Elem()
 		c.length += shm.RefSize
-	case shm.CheckPlain(t) == nil:
+	case shm.CheckPlain(t) == nil && marshalsNothing(t):
 		f.bools = boolsOf(t)
 		c.length += int(t.Size())
 	default:
 		return false
 	}
 	c.fields = append(c.fields, f)
+	return true
+}
+
+// isBinder reports whether t is a Binder of this module's. A type of the user's around one
+// has its methods, too, but may have more to say of itself, as CBOR.
+func isBinder(t reflect.Type) bool {
+	if t.Kind() != reflect.Pointer || !t.Implements(typeBinder) {
+		return false
+	}
+	path := t.Elem().PkgPath()
+	return path == module || strings.HasPrefix(path, module+"/internal/")
+}
+
+// module is the path of the module's root.
+var module = strings.TrimSuffix(reflect.TypeFor[field]().PkgPath(), "/internal/wire")
+
+// marshalsNothing reports whether nothing in a plain type takes over its encoding.
+func marshalsNothing(t reflect.Type) bool {
+	if role, _ := roleByMethods(t); role != leaf {
+		return false
+	}
+	switch t.Kind() {
+	case reflect.Array:
+		return marshalsNothing(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if !marshalsNothing(t.Field(i).Type) {
+				return false
+			}
+		}
+	}
 	return true
 }
 

@@ -15,7 +15,7 @@ type call[Out any] struct {
 	pool  *Pool
 	job   job
 	task  task
-	buf   [64]byte // of task.body, if it is short
+	buf   [64]byte // of the argument, and when the task is done of the answer, if they are short
 
 	// Guarded by the ledger's mutex until the job has news.
 	stop  func() bool     // ends the watch on the context

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -273,7 +274,7 @@ func (c *chain) take() (Taken, error) {
 		case err != nil:
 			return Taken{}, err
 		case !known && closed != 0:
-			return Taken{}, ErrClosed
+			return Taken{}, s.over()
 		case !known:
 			return Taken{}, ErrEmpty
 		}
@@ -367,6 +368,14 @@ func (c *chain) busy() bool {
 		}
 	}
 	return false
+}
+
+// readElsewhere is that of all segments.
+func (c *chain) readElsewhere() bool {
+	c.catchUp()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.ContainsFunc(*c.list.Load(), func(s *segment) bool { return s.readElsewhere() })
 }
 
 // claimed tells whether something was claimed between two calls.

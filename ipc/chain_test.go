@@ -101,13 +101,17 @@ func (d deed) segments() int {
 
 // aChain gives one view of one growing ring to each of n processes.
 func aChain(t testing.TB, n, capacity int) ([]*Ring, []*mate, deed) {
+	return aLendingChain(t, n, capacity, 4)
+}
+
+func aLendingChain(t testing.TB, n, capacity, leases int) ([]*Ring, []*mate, deed) {
 	mem := ringMemory(t, capacity, 8)
 	require.NoError(t, InitGrowingRing(mem, capacity, 8))
 	land := deed{&ground{main: mem, last: 1, plots: make(map[uint64]*plot)}}
 	w := newWorld(t)
 	var rings []*Ring
 	var mates []*mate
-	table := leaseMemory(t, 4, 8, 0)
+	table := leaseMemory(t, leases, 8, 0)
 	for range n {
 		m := w.mate()
 		rings, mates = append(rings, land.open(t, m, table)), append(mates, m)

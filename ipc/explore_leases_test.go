@@ -11,6 +11,9 @@ import (
 )
 
 func init() {
+	models["lease/returned for a slot"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredSlotless}
+	models["lease/closed"] = explore.Model{Preemptions: 2, Setup: exploredEnd} // which can be finished
+	models["lease/closed by one who dies"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredEnd}
 	models["join"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredJoin}
 	models["lease/returned for later"] = explore.Model{Preemptions: 2, Kills: 1, Ticks: 1, Setup: exploredReturn}
 }
@@ -76,6 +79,64 @@ func exploredReturn(x *explore.Execution) {
 			x.Process(func() { serve(i, r) })
 		default:
 			x.Witness(func() { serve(i, r) })
+		}
+	}
+	x.Excuse(o.rests)
+	x.Finally(o.settle)
+}
+
+// exploredSlotless: one puts two messages, for whose leases there is one slot. One receives
+// a message, returns it, and does not come again; one acknowledges one message.
+func exploredSlotless(x *explore.Execution) {
+	o := newLeases(x, 1)
+	for i, d := range o.c.citizens {
+		r := o.open(d)
+		switch i {
+		case 0:
+			x.Witness(func() { o.c.must(o.putAll(r, 0, 2)) })
+		case 1:
+			x.Process(func() {
+				l, err := r.Receive(context.Background())
+				o.c.must(err)
+				o.hold(i, l)
+				o.c.must(l.Nack(0))
+			})
+		default:
+			x.Witness(func() { o.receive(i, r, 1) })
+		}
+	}
+	x.Excuse(o.rests)
+	x.Finally(o.settle)
+}
+
+// exploredEnd: while one puts a message, another closes the ring. Two receive once each: the
+// message, if it came in time, or ErrClosed; nobody waits for ever.
+func exploredEnd(x *explore.Execution) {
+	o := newLeases(x, 1)
+	once := func(i int, r *Ring) {
+		l, err := r.Receive(context.Background())
+		if err == ErrClosed {
+			return
+		}
+		o.c.must(err)
+		o.ack(i, l, o.hold(i, l))
+	}
+	for i, d := range o.c.citizens {
+		r := o.open(d)
+		switch i {
+		case 0:
+			x.Witness(func() {
+				if err := o.putAll(r, 0, 1); err != ErrClosed {
+					o.c.must(err)
+				}
+			})
+		case 1:
+			x.Process(func() {
+				o.c.must(r.Close())
+				once(i, r)
+			})
+		default:
+			x.Witness(func() { once(i, r) })
 		}
 	}
 	x.Excuse(o.rests)

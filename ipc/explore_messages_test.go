@@ -384,7 +384,7 @@ func (o *leases) settle() error {
 	left := [8]int{}
 	for {
 		l, err := r.TryReceive()
-		if err == ErrEmpty {
+		if err == ErrEmpty || err == ErrClosed {
 			break
 		}
 		if err != nil {

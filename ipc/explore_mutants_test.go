@@ -115,5 +115,13 @@ var mutants = []testkit.Mutant{
 		Mistake: "set no alarm", File: "ring_receive.go", Model: "lease/returned for later", Failure: "deadlock",
 		Right: "clock.set(r.lender, r.lease.ring)",
 		Wrong: "_ = clock.set",
+	}, {
+		Mistake: "let who waits for a slot sleep when a message comes back", File: "ring_get.go", Model: "lease/returned for a slot", Failure: "deadlock",
+		Right: "c.puts.wake(1)\n\tc.ring.lender.wakeSlotless(1)\n",
+		Wrong: "c.puts.wake(1)\n",
+	}, {
+		Mistake: "tell nobody that the last message was taken", File: "ring_get.go", Model: "lease/closed", Failure: "deadlock",
+		Right: "if c.closed.Load() != 0 {\n\t\tc.wakeTaker()\n\t} else if c.puts.awaited() {",
+		Wrong: "if c.puts.awaited() {",
 	},
 }

@@ -3,6 +3,7 @@ package ipc
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -46,7 +47,8 @@ var ErrNotLeased = errors.New("the message is not on lease: it was acknowledged 
 //	  8  stride     4  bytes from slot to slot, a multiple of 64
 //	 12  inline     4  most bytes of a message
 //	 16  deliveries 4  how often a message is delivered at most, 0 for no limit
-//	128  frees     16  doorbell of vacant slots: receivers sleep, holders wake
+//	128  frees     16  doorbell of vacant slots: receivers sleep, holders wake; also for
+//	                   a message that came back, which needs no slot, and for the end
 //	256  slots         count × stride; see leaseHeader
 //
 // Beside the ring's own words lies what all who use it must know: see lending.
@@ -172,7 +174,7 @@ func InitLeases(mem []byte, count, inline, deliveries int) error {
 	}
 	g := shm.At[leaseGeometry](alignTo(mem, cellAlign), 0)
 	g.count, g.stride, g.inline = uint32(count), uint32(leaseStride(inline)), uint32(inline)
-	g.deliveries = uint32(deliveries)
+	g.deliveries = uint32(min(deliveries, math.MaxInt32)) // who has time for more
 	g.magic.Store(leaseMagic)
 	return nil
 }
@@ -250,9 +252,16 @@ func (l Lease) Bytes() ([]byte, error) {
 func (l Lease) Attempt() int { return int(l.slot.attempt.Load()) }
 
 // Exhausted reports whether this is one delivery more than there should be.
-func (l Lease) Exhausted() bool {
+func (l Lease) Exhausted() bool { return l.attempts(1) }
+
+// Last reports whether the message should not be delivered again.
+func (l Lease) Last() bool { return l.attempts(0) }
+
+// attempts reports whether there were more by so many than there may be, if that is
+// limited.
+func (l Lease) attempts(more int) bool {
 	most := l.lender.opened.Load().deliveries
-	return most > 0 && l.Attempt() > most
+	return most > 0 && l.Attempt() >= most+more
 }
 
 // Ack consumes the message. The error is ErrNotLeased if it was acknowledged or

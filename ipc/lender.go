@@ -199,6 +199,13 @@ func (l *lender) retake(t *leaseTable, i int, now int64) (lease Lease, ok bool, 
 	return Lease{l, h, t.bytes(i), mine}, true, 0
 }
 
+// wakeSlotless wakes up to n of those who wait for a vacant slot. They may need none.
+func (l *lender) wakeSlotless(n int) {
+	if t, err := l.table(); t != nil && err == nil {
+		t.frees.wake(n)
+	}
+}
+
 // outstanding reports whether a message is on lease to another process, or
 // returned: so that it may still come.
 func (l *lender) outstanding(t *leaseTable) bool {
@@ -217,10 +224,31 @@ func (l *lender) alarm(ring func()) (stop func() bool) {
 		return nil
 	}
 	due := l.words.due.Load()
+	if l.words.called() { // nobody has looked since
+		due = l.firstDue()
+	}
 	if due == 0 {
 		return nil
 	}
 	return afterFunc(time.Duration(max(0, due-monotonic())), ring)
+}
+
+// firstDue is when the first returned message is due, or 0 if none is there.
+func (l *lender) firstDue() (first int64) {
+	t, err := l.table()
+	if t == nil || err != nil {
+		return 0
+	}
+	for i := range t.count {
+		h := t.at(i)
+		if h.state.Load()&phaseMask != ready {
+			continue
+		}
+		if due := max(h.due.Load(), 1); first == 0 || due < first {
+			first = due
+		}
+	}
+	return first
 }
 
 // An alarmClock is the alarm of one waiting operation.

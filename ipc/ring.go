@@ -153,6 +153,10 @@ var (
 // no consumer waits for. A producer that was killed in between is aborted as
 // always and holds up nobody.
 //
+// The wake-up for the last message goes to one consumer, which may not come again.
+// So whoever takes or aborts one in a closed ring wakes another, and the first that
+// finds it drained wakes all who are left.
+//
 // # Laps go round
 //
 // A cell's lap has 30 bits and goes round, in a minute if a ring of capacity 1
@@ -430,6 +434,7 @@ func (r *Ring) Close() error {
 	c.puts.wakeAll()
 	c.frees.wakeAll()
 	c.lending.joins.wakeAll()
+	c.ring.lender.wakeSlotless(math.MaxInt32)
 	return nil
 }
 

@@ -144,6 +144,7 @@ func (c *cells) ended(committed, aborted int) {
 	if aborted == 0 {
 		return
 	}
+	c.ring.lender.wakeSlotless(1) // for whom it may be the end
 	c.frees.wake(aborted)
 	if c.lending.joins.awaited() {
 		c.ring.wakeJoins()
@@ -200,9 +201,7 @@ func (c *cells) takeMore(into []Taken) int {
 	}
 	moveOn(c.head, pos)
 	c.ring.putEdge.acquire()
-	if c.puts.awaited() {
-		c.passOnMessage()
-	}
+	c.passOn()
 	return n
 }
 

@@ -115,6 +115,8 @@ func (r *Ring) take() (Taken, error) {
 }
 
 func (r *Ring) takeSlow(ctx context.Context) (t Taken, err error) {
+	r.get.enter() // as receiveSlow
+	defer r.get.leave()
 	cells := r.cells.Load()
 	if r.getLull.pass(cells.head.Load(), 1) {
 		if t, err = r.take(); err != ErrEmpty {
@@ -147,8 +149,24 @@ func (r *Ring) takeSlow(ctx context.Context) (t Taken, err error) {
 // if there is one: the caller does so no longer.
 func (c *cells) passOnAlarm() {
 	if c.lending.due.Load() != 0 {
-		c.puts.wake(1)
+		c.wakeTaker()
 	}
+}
+
+// wakeTaker wakes one of those who wait for a message, and one of those who wait for a
+// slot of the lease table: for what may concern either.
+func (c *cells) wakeTaker() {
+	c.puts.wake(1)
+	c.ring.lender.wakeSlotless(1)
+}
+
+// over is ErrClosed of a ring that is drained. Whoever finds that out tells all who wait:
+// the last message's wake-up went to one of them only.
+func (c *cells) over() error {
+	c.puts.wake(math.MaxInt32)
+	c.ring.lender.wakeSlotless(math.MaxInt32)
+	c.ring.putEdge.acquire()
+	return ErrClosed
 }
 
 // take makes one attempt at the messages that came back, then at the one at head.
@@ -177,11 +195,7 @@ func (c *cells) take() (Taken, error) {
 		}
 		switch err := c.cannotTake(pos, cell, state, free); {
 		case err == errVacant && drained:
-			if c.puts.awaited() {
-				c.puts.wakeAll() // the last message's wake-up went to one consumer only
-			}
-			c.ring.putEdge.acquire()
-			return Taken{}, ErrClosed
+			return Taken{}, c.over()
 		case err == errVacant && c.closed.Load() != 0:
 			drained = true
 		case err == errVacant:
@@ -228,10 +242,18 @@ func (c *cells) cannotTake(pos uint64, cell *cellHeader, state, free uint64) err
 // taken hands over a cell that the caller claimed.
 func (c *cells) taken(cell *cellHeader, mine uint64) Taken {
 	c.ring.putEdge.acquire()
-	if c.puts.awaited() {
+	c.passOn()
+	return Taken{cells: c, cell: cell, state: mine}
+}
+
+// passOn wakes another consumer if there is something for it: a message, or, as the ring
+// is closed, perhaps the end, if the caller took the last one.
+func (c *cells) passOn() {
+	if c.closed.Load() != 0 {
+		c.wakeTaker()
+	} else if c.puts.awaited() {
 		c.passOnMessage()
 	}
-	return Taken{cells: c, cell: cell, state: mine}
 }
 
 // passOnMessage wakes another consumer if the message at head is ready as well.

@@ -17,11 +17,16 @@ func (r *Ring) Join(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c := r.cells.Load()
 	var look census
 	if idle, err := look.idle(r); idle || err != nil {
 		r.observeEnds()
 		return err
+	}
+	r.join.enter() // as receiveSlow
+	defer r.join.leave()
+	c := r.cells.Load()
+	if c == detached {
+		return ErrClosed
 	}
 	v := vigil{bell: &c.lending.joins}
 	var err error

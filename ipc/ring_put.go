@@ -48,7 +48,7 @@ func (c *cells) mustFit(n int) {
 // Abort gives the cell back without a message.
 func (c Claimed) Abort() {
 	c.cell.state.Store(passed(c.state))
-	c.cells.puts.wake(1) // who waits for this position goes on to the next
+	c.cells.wakeTaker() // who waits for this position goes on to the next, or to the end
 	c.cells.frees.wake(1)
 	if c.cells.lending.joins.awaited() {
 		c.cells.ring.wakeJoins()
@@ -80,6 +80,8 @@ func (r *Ring) claim() (Claimed, error) {
 }
 
 func (r *Ring) claimSlow(ctx context.Context) (c Claimed, err error) {
+	r.put.enter() // as receiveSlow
+	defer r.put.leave()
 	cells := r.cells.Load()
 	if r.putLull.pass(cells.tail.Load(), 1) {
 		if c, err = cells.claim(); err != ErrFull {

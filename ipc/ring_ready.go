@@ -23,15 +23,11 @@ func (s *RingSource) Enter() {
 
 // Ready looks as take does, and takes nothing.
 func (s *RingSource) Ready() bool {
-	r, c := s.ring, s.cells
+	r := s.ring
 	if s.ring.get.closed.Load() || r.lender.waiting() {
 		return true
 	}
-	if r.chain != nil {
-		return r.chain.readable()
-	}
-	ready, err := c.readable()
-	return ready || err != nil
+	return r.readable() != ErrEmpty
 }
 
 // back is how many messages have come back: returned, be they due or not, or of
@@ -78,63 +74,74 @@ func (l *lender) waiting() bool {
 	return false
 }
 
-// readable reports whether take would not be ErrEmpty.
-func (c *chain) readable() bool {
+// readable is the error that take would return, nil if it would find a message.
+func (r *Ring) readable() error {
+	if r.chain != nil {
+		return r.chain.readable()
+	}
+	return r.cells.Load().readable()
+}
+
+func (c *chain) readable() error {
 	lap := uint64(0)
 	for {
-		ready, s, err := c.readableFrom(lap)
-		if ready || err != errPassed {
-			return ready || err != nil
+		s, err := c.readableFrom(lap)
+		if err != errPassed {
+			return err
 		}
-		closed := s.closed.Load()
-		if known, err := c.follow(s); !known || err != nil {
-			return closed != 0 || err != nil
+		closed := s.closed.Load() // before looking for the next
+		switch known, err := c.follow(s); {
+		case err != nil:
+			return err
+		case !known && closed != 0:
+			return ErrClosed
+		case !known:
+			return ErrEmpty
 		}
 		lap = s.lap() + 1
 	}
 }
 
-func (c *chain) readableFrom(lap uint64) (bool, *segment, error) {
+func (c *chain) readableFrom(lap uint64) (*segment, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	var s *segment
 	for _, s = range *c.list.Load() {
 		if s.lap() >= lap {
-			ready, err := s.readable()
-			return ready, s, err
+			return s, s.readable()
 		}
 	}
-	return false, s, errPassed
+	return s, errPassed
 }
 
-// readable reports whether there is a message, or never will be. The error is that
-// of take, if it is not ErrEmpty.
-func (c *cells) readable() (bool, error) {
+func (c *cells) readable() error {
 	if epoch := c.epoch.Load(); epoch != c.scanned.Load() && c.orphaned() {
-		return true, nil
+		return nil
 	}
 	drained := false // as in take
 	for {
 		pos := c.head.Load()
 		if pos >= c.end {
-			return false, errPassed
+			return errPassed
 		}
 		cell := c.at(pos)
 		if cell == nil {
-			return false, damagedPosition(pos)
+			return damagedPosition(pos)
 		}
 		free := vacantAt(pos, c.shift)
 		state := cell.state.Load()
 		if state == free|ready {
-			return true, nil
+			return nil
 		}
 		switch err := c.cannotTake(pos, cell, state, free); {
-		case err == errVacant && !drained && c.closed.Load() != 0:
+		case err == errVacant && drained:
+			return ErrClosed
+		case err == errVacant && c.closed.Load() != 0:
 			drained = true
-		case err == errVacant || err == ErrEmpty:
-			return drained, nil
+		case err == errVacant:
+			return ErrEmpty
 		case err != nil:
-			return false, err
+			return err
 		}
 	}
 }
@@ -191,10 +198,6 @@ func (s *RingSource) Leave() {
 	s.vigil.end()
 	s.clock.stop()
 	s.cells.passOnAlarm()
-	if s.ring.chain != nil {
-		s.cells.puts.wake(1)
-	} else if s.cells.puts.awaited() {
-		s.cells.passOnMessage()
-	}
+	s.cells.puts.wake(1) // be it for a message, one that came back, or the end
 	s.ring.get.leave()
 }

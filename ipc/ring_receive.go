@@ -62,22 +62,22 @@ func waits(err error) bool { return err == ErrEmpty || err == errAllLent || err 
 // receive makes one attempt.
 func (r *Ring) receive() (Lease, error) {
 	c := r.cells.Load()
+	if c == detached {
+		return Lease{}, ErrClosed
+	}
 	table, err := r.lender.table()
 	if err != nil {
 		return Lease{}, err
 	}
 	if table == nil {
-		return Lease{}, orClosed(c)
+		return Lease{}, errNoLeases
 	}
 	if l, ok, err := r.redeliver(c); ok || err != nil { // needs no slot
 		return l, err
 	}
 	slot, ok := r.lender.reserve(table)
 	if !ok {
-		if r.chain != nil || c.readyAtHead() {
-			c.puts.wake(1) // one who needs no slot
-		}
-		return Lease{}, errAllLent
+		return Lease{}, r.withoutSlot(c, table)
 	}
 	t, err := r.take()
 	switch {
@@ -88,10 +88,53 @@ func (r *Ring) receive() (Lease, error) {
 		return *t.lease, nil
 	}
 	slot.giveUp()
-	if err == ErrClosed && r.lender.outstanding(table) {
-		err = errOutstanding
+	if err == ErrClosed {
+		err = r.orOutstanding(table)
 	}
 	return Lease{}, err
+}
+
+// withoutSlot is why a message cannot be received if no slot of the table is vacant.
+func (r *Ring) withoutSlot(c *cells, table *leaseTable) error {
+	switch err := r.readable(); err {
+	case ErrClosed:
+		_ = c.over()
+		return r.orOutstanding(table)
+	case nil:
+		c.puts.wake(1) // one who needs no slot
+	case ErrEmpty:
+	default:
+		return err
+	}
+	return errAllLent
+}
+
+// orOutstanding is why there is no message in a ring that is closed and drained: others
+// have none that may come back, or some. A message on its way from its cell to a lease is
+// in the cell until it is on the lease, so who looks at the cells first does not miss it.
+func (r *Ring) orOutstanding(t *leaseTable) error {
+	if r.readElsewhere() || r.lender.outstanding(t) {
+		return errOutstanding
+	}
+	return ErrClosed
+}
+
+// readElsewhere reports whether another process reads a message in its cell.
+func (r *Ring) readElsewhere() bool {
+	if r.chain != nil {
+		return r.chain.readElsewhere()
+	}
+	return r.cells.Load().readElsewhere()
+}
+
+func (c *cells) readElsewhere() bool {
+	for i := range c.touched() {
+		state := c.first.at(i * c.stride).state.Load()
+		if state&phaseMask == reading && ownerOf(state) != c.ring.d.Self() {
+			return true
+		}
+	}
+	return false
 }
 
 // redeliver looks for a lease that came back, if there may be one.
@@ -105,15 +148,9 @@ func (r *Ring) redeliver(c *cells) (Lease, bool, error) {
 	return Lease{}, false, nil
 }
 
-// orClosed is why a ring without leases cannot be received from.
-func orClosed(c *cells) error {
-	if c == detached {
-		return ErrClosed
-	}
-	return errNoLeases
-}
-
 func (r *Ring) receiveSlow(ctx context.Context) (l Lease, err error) {
+	r.lease.enter() // what comes after the waiting is waited for by Detach
+	defer r.lease.leave()
 	c, table := r.cells.Load(), r.lender.opened.Load()
 	messages, slots, joins := vigil{bell: c.puts}, vigil{bell: table.frees}, vigil{bell: &c.lending.joins}
 	var clock alarmClock
@@ -148,6 +185,6 @@ func (r *Ring) receiveSlow(ctx context.Context) (l Lease, err error) {
 // wakeConsumer is for a message that came back.
 func (r *Ring) wakeConsumer() {
 	c := r.cells.Load()
-	c.puts.wake(1)
+	c.wakeTaker()
 	c.lending.joins.wakeAll() // those who wait for the last leases
 }

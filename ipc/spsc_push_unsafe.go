@@ -94,12 +94,13 @@ func (r *StreamReader) Pull(msg []byte, looks int) bool {
 	if n != r.m.fixed || r.peer.barrier.Load() != 1 {
 		return false
 	}
+	tail := head // unless there is nothing else up to stop
 	if int64(r.stop-next) < 0 {
 		ahead := to.ahead
 		if looks <= 1 {
 			ahead = nil
 		}
-		for r.bare(ahead, head) {
+		for tail = r.lookFor(ahead); tail == head; tail = r.lookFor(ahead) {
 			if looks--; looks <= 0 {
 				return false
 			}
@@ -107,7 +108,7 @@ func (r *StreamReader) Pull(msg []byte, looks int) bool {
 		}
 	}
 	storeRelease(&to.next, next)
-	if r.favour.to.Load() != to || int64(r.stop-next) < 0 && !r.more(head, next) {
+	if r.favour.to.Load() != to || tail != head && !(r.stays(head, tail) || r.extend(head, tail)) || int64(r.stop-next) < 0 {
 		storeRelease(&to.next, head)
 		return false
 	}
@@ -143,18 +144,12 @@ func (r *StreamReader) PullSoon(msg []byte) bool {
 	return r.Pull(msg, soonLooks)
 }
 
-// bare reports whether there is no record at head yet, and touches ahead.
-func (r *StreamReader) bare(ahead *shared.Uint64, head uint64) bool {
+// lookFor loads tail, and touches where the next record will be.
+func (r *StreamReader) lookFor(ahead *shared.Uint64) uint64 {
 	if ahead != nil {
 		_ = ahead.Load()
 	}
-	return r.m.tail.Load() == head
-}
-
-// more reports whether there is a record from head to next, in one piece.
-func (r *StreamReader) more(head, next uint64) bool {
-	tail := r.m.tail.Load() // observes Commit
-	return tail != head && r.extend(head, tail) && int64(r.stop-next) >= 0
+	return r.m.tail.Load() // observes Commit
 }
 
 // record is where the record at head lies, or would.

@@ -150,11 +150,10 @@ func (r *StreamReader) look() error {
 // extend takes note of the records from head to tail, which was just loaded and is not
 // head: of those in one ring. It reports whether there can be such.
 func (r *StreamReader) extend(head, tail uint64) bool {
-	turn := r.m.turn.Load()
-	if turn == r.passed && tail-head <= r.ring.size() && tail&(recordAlign-1) == 0 {
-		r.tail, r.stop = tail, head+min(tail-head, r.ring.until(head))
+	if r.stays(head, tail) {
 		return true
 	}
+	turn := r.m.turn.Load()
 	ring, end := r.m.follow(head, tail, turn)
 	if tail-head > r.m.most() || end&(recordAlign-1) != 0 || ring.size() == 0 {
 		return false
@@ -164,6 +163,15 @@ func (r *StreamReader) extend(head, tail uint64) bool {
 		r.passed = turn
 	}
 	r.stop = head + min(end-head, ring.until(head))
+	return true
+}
+
+// stays is extend if there was no turn since the last one, which is passed.
+func (r *StreamReader) stays(head, tail uint64) bool {
+	if r.m.turn.Load() != r.passed || tail-head > r.ring.size() || tail&(recordAlign-1) != 0 {
+		return false
+	}
+	r.tail, r.stop = tail, head+min(tail-head, r.ring.until(head))
 	return true
 }
 

@@ -196,16 +196,27 @@ func tooLarge(n int, limit uint64) error {
 // Recv gets the next one. Only a Recv that has to wait is sure to look at ctx. Python:
 // recv, recv_bytes.
 func (c *Conn[T]) Recv(ctx context.Context) (v T, err error) {
-	if !c.usable() {
-		return v, c.unusable()
-	}
-	if r := c.view.in.r.Load(); r != nil && c.view.raw && r.PullSoon(shm.Bytes(&v)) {
-		runtime.KeepAlive(c)
-		return v, nil
-	}
-	err = c.recv(ctx, &v)
-	runtime.KeepAlive(c)
+	err = c.RecvInto(ctx, &v)
 	return v, err
+}
+
+// RecvInto is Recv to *v, for those who receive again and again: a large T is copied once
+// less, and if T is a slice of plain elements, what comes is written to the memory that
+// *v has, up to its capacity, if that suffices; else *v gets new memory. After an error
+// *v is as it was. Python: recv_bytes_into, which raises BufferTooShort where this makes
+// room.
+func (c *Conn[T]) RecvInto(ctx context.Context, v *T) error {
+	_ = *v // nobody waits, or has the end, when this panics
+	if !c.usable() {
+		return c.unusable()
+	}
+	if r := c.view.in.r.Load(); r != nil && c.view.raw && r.PullSoon(shm.Bytes(v)) {
+		runtime.KeepAlive(c)
+		return nil
+	}
+	err := c.recv(ctx, v)
+	runtime.KeepAlive(c)
+	return err
 }
 
 // tryLooks is how often TryRecv looks, with pauses in between that tell the CPU that it
@@ -215,29 +226,36 @@ const tryLooks = 3
 // TryRecv is Recv, but returns ErrEmpty where Recv would wait. Called again and again it
 // is a spin loop, and tells the CPU so.
 func (c *Conn[T]) TryRecv() (v T, err error) {
+	err = c.TryRecvInto(&v)
+	return v, err
+}
+
+// TryRecvInto is RecvInto, but returns ErrEmpty where that would wait; see TryRecv.
+func (c *Conn[T]) TryRecvInto(v *T) error {
+	_ = *v
 	if !c.usable() {
-		return v, c.unusable()
+		return c.unusable()
 	}
 	if r := c.view.in.r.Load(); r != nil {
-		if c.view.raw && r.Pull(shm.Bytes(&v), tryLooks) {
+		if c.view.raw && r.Pull(shm.Bytes(v), tryLooks) {
 			runtime.KeepAlive(c)
-			return v, nil
+			return nil
 		}
 		if r.Idle() {
 			if !c.view.raw {
 				spin.Pause(1)
 			}
 			runtime.KeepAlive(c)
-			return v, ErrEmpty
+			return ErrEmpty
 		}
-		if c.view.raw && r.Pull(shm.Bytes(&v), 1) { // what came since
+		if c.view.raw && r.Pull(shm.Bytes(v), 1) { // what came since
 			runtime.KeepAlive(c)
-			return v, nil
+			return nil
 		}
 	}
-	err = c.recv(atOnce, &v)
+	err := c.recv(atOnce, v)
 	runtime.KeepAlive(c)
-	return v, err
+	return err
 }
 
 // recv sets *v to the next message. With atOnce it does not wait.
@@ -252,7 +270,7 @@ func (c *Conn[T]) recv(ctx context.Context, v *T) error {
 	case err != nil:
 		in.leave(r)
 	case r.Tag() == noteHere:
-		*v, err = c.view.codec.Decode(b)
+		err = c.view.codec.DecodeInto(b, v)
 		r.Release()
 		in.leave(r)
 	default:
@@ -261,7 +279,7 @@ func (c *Conn[T]) recv(ctx context.Context, v *T) error {
 		r.Release()
 		in.leave(r)
 		if err = openErr; err == nil {
-			*v, err = c.view.codec.Decode(body)
+			err = c.view.codec.DecodeInto(body, v)
 			parcel.Close()
 		}
 	}

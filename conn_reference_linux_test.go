@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,6 +69,30 @@ func TestReferenceSendBytes(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, part, got)
 	}
+}
+
+// _TestConnection.test_connection, recv_bytes_into: into memory that is there, also from
+// some place on. A message that is too long for it is no error here: it gets more.
+func TestReferenceRecvBytesInto(t *testing.T) {
+	ctx := within(t)
+	a, b := aPipe[[]int32](t)
+	arr := []int32{0, 1, 2, 3}
+	for _, offset := range []int{0, 3} {
+		buffer := make([]int32, 10)
+		require.NoError(t, a.Send(ctx, arr))
+		part := buffer[offset:]
+		require.NoError(t, b.RecvInto(ctx, &part))
+		require.Equal(t, arr, part)
+		require.Equal(t, slices.Concat(make([]int32, offset), arr, make([]int32, 6-offset)), buffer)
+	}
+	long := make([]int32, 1<<20)
+	long[len(long)-1] = 7
+	buffer := []int32{1, 2, 3}
+	part := buffer
+	require.NoError(t, a.Send(ctx, long))
+	require.NoError(t, b.RecvInto(ctx, &part))
+	require.Equal(t, long, part)
+	require.Equal(t, []int32{1, 2, 3}, buffer)
 }
 
 // _TestPoll.test_empty_string, test_strings, test_boundaries: the bounds of messages

@@ -1,9 +1,11 @@
 package mp
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -29,6 +31,8 @@ func uses(ctx context.Context, c *Conn[int]) map[string]operation {
 		"TrySend":     func() error { return c.TrySend(1) },
 		"Recv":        func() error { _, err := c.Recv(ctx); return err },
 		"TryRecv":     func() error { _, err := c.TryRecv(); return err },
+		"RecvInto":    func() error { return c.RecvInto(ctx, new(int)) },
+		"TryRecvInto": func() error { return c.TryRecvInto(new(int)) },
 		"Poll":        func() error { return c.Poll(ctx) },
 		"CloseSend":   c.CloseSend,
 		"Close":       c.Close,
@@ -484,4 +488,88 @@ func TestAMessageOfAGiB(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, got, size)
 	require.Equal(t, [2]byte{1, 2}, [2]byte{got[0], got[size-1]})
+}
+
+// frames sends so many frames, each with its number in all bytes.
+var frames = Register("test.frames", func(ctx context.Context, in framing) (int, error) {
+	frame := make([]byte, in.Size)
+	for i := range in.Count {
+		for j := range frame {
+			frame[j] = byte(i)
+		}
+		if err := in.End.Send(ctx, frame); err != nil {
+			return i, err
+		}
+	}
+	return in.Count, in.End.Close()
+})
+
+type framing struct {
+	End         *Conn[[]byte]
+	Count, Size int
+}
+
+// Who receives into the same memory again and again needs no more, whether a message lies
+// in the pipe or in a block of its own.
+func TestReceivingIntoMemoryTakesNoMore(t *testing.T) {
+	for _, size := range []int{1000, 1 << 20} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) { receivesInto(t, size) })
+	}
+}
+
+func receivesInto(t *testing.T, size int) {
+	const count = 100
+	ctx := within(t)
+	a, b := aPipe[[]byte](t)
+	p, err := frames.Start(ctx, framing{b, count, size})
+	require.NoError(t, err)
+	frame := make([]byte, size)
+	memory := &frame[0]
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := range count {
+		require.NoError(t, a.RecvInto(ctx, &frame))
+		require.Len(t, frame, size)
+		require.Equal(t, size, bytes.Count(frame, []byte{byte(i)}))
+		require.Same(t, memory, &frame[0])
+	}
+	runtime.ReadMemStats(&after)
+	if size > 1000 { // the tests take some, too
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(count*size/10))
+	}
+	require.Equal(t, io.EOF, a.RecvInto(ctx, &frame))
+	require.Len(t, frame, size, "as it was")
+	require.NoError(t, p.Wait(ctx))
+}
+
+// What cannot be received leaves the memory as it was.
+func TestNothingIsReceivedInto(t *testing.T) {
+	a, b := aPipe[[64]byte](t)
+	v := [64]byte{7}
+	for range 20 { // until it goes the quick way
+		require.Equal(t, ErrEmpty, b.TryRecvInto(&v))
+		require.Equal(t, [64]byte{7}, v)
+		require.NoError(t, a.TrySend([64]byte{8}))
+		require.NoError(t, b.TryRecvInto(&v))
+		require.Equal(t, [64]byte{8}, v)
+		v = [64]byte{7}
+	}
+	short, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, b.RecvInto(short, &v), context.Canceled)
+	require.NoError(t, a.Close())
+	require.Equal(t, io.EOF, b.RecvInto(t.Context(), &v))
+	require.Equal(t, [64]byte{7}, v)
+}
+
+// A nil pointer is found out before anybody is kept waiting by it.
+func TestReceivingIntoNilHoldsUpNobody(t *testing.T) {
+	ctx := within(t)
+	a, b := aPipe[string](t)
+	require.NoError(t, a.Send(ctx, "kept"))
+	require.Panics(t, func() { _ = b.RecvInto(ctx, nil) })
+	require.Panics(t, func() { _ = b.TryRecvInto(nil) })
+	s, err := b.Recv(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "kept", s)
 }

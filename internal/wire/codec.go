@@ -259,6 +259,43 @@ func (c *Codec[T]) Decode(src []byte) (T, error) {
 	return c.decodeCBOR(src)
 }
 
+// DecodeInto is Decode to *v. If T is a slice of plain elements that has room for those
+// of the value, they come to lie there. After an error *v is as it was.
+func (c *Codec[T]) DecodeInto(src []byte, v *T) error {
+	switch {
+	case c.AnyBytes() && len(src) == c.size:
+		shm.Get(src, v)
+		return nil
+	case c.form == formSlice && len(src) > 0:
+		if s := *asBytes(v); s != nil && cap(s) >= (len(src)-1)/c.size {
+			return c.decodeSliceInto(src, v)
+		}
+	}
+	decoded, err := c.Decode(src)
+	if err == nil {
+		*v = decoded
+	}
+	return err
+}
+
+// decodeSliceInto is DecodeInto for a slice with room.
+func (c *Codec[T]) decodeSliceInto(src []byte, v *T) error {
+	body, err := c.body(src)
+	if err != nil {
+		return err
+	}
+	if c.bools != nil {
+		body = bytes.Clone(body) // src may be changing
+		if !every(body, c.size, c.bools) {
+			return malformed(c.typ, "a bool that is neither true nor false")
+		}
+	}
+	s := (*asBytes(v))[:len(body)/c.size]
+	copy(memory(s, c.size), body)
+	*asBytes(v) = s
+	return nil
+}
+
 func (c *Codec[T]) decodePlain(src []byte) (v T, err error) {
 	if len(src) != c.size {
 		return v, malformed(c.typ, "%d bytes instead of %d", len(src), c.size)

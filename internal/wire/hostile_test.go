@@ -71,6 +71,8 @@ func malformed[T any](t *testing.T, inputs ...[]byte) {
 		v, err := codec[T](t).Decode(b)
 		require.ErrorIs(t, err, wire.ErrMalformed, "%x", b[:min(len(b), 32)])
 		require.Zero(t, v)
+		require.ErrorIs(t, codec[T](t).DecodeInto(b, &v), wire.ErrMalformed)
+		require.Zero(t, v)
 	}
 }
 

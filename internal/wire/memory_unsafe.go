@@ -9,8 +9,8 @@ func asString[T any](v *T) *string {
 }
 
 // asBytes views a value whose kind is slice as a slice of bytes. Its length counts
-// elements, so only memory may look at what is in it. Storing is for elements of
-// one byte without pointers.
+// elements, so only memory may look at what is in it. What is stored there must have
+// memory of T's elements, or of bytes, if they have no pointers and one byte each.
 func asBytes[T any](v *T) *[]byte {
 	// SAFETY: the caller has T of kind slice; all slices are laid out alike, and this
 	// one's bytes are read by memory alone.

@@ -374,6 +374,51 @@ func TestAnySliceOfPlainElementsArrives(t *testing.T) {
 	})
 }
 
+// What is decoded into a slice with room lies there, and is what Decode makes.
+func TestSlicesAreDecodedInto(t *testing.T) {
+	decodedInto(t, [][]int32{{1, 2, 3}, {4, 5}, {}, nil, {6}, {7, 8, 9, 10}, {11, 12, 13, 14}}, true)
+	decodedInto(t, [][]byte{[]byte("three"), []byte("two"), {}, nil, []byte("one")}, true)
+	decodedInto(t, [][]bool{{true, false}, {true}}, true)
+	decodedInto(t, [][]string{{"a", "b"}, {"c"}}, false)
+	decodedInto(t, []string{"a", "bc", ""}, false)
+	decodedInto(t, []vector{{x: 1, valid: true}, {y: 2}}, false)
+	decodedInto(t, []int64{1, 2}, false)
+	decodedInto(t, []map[string]int{{"a": 1}, {"b": 2}}, false) // not what was there as well
+}
+
+func decodedInto[T any](t *testing.T, ins []T, stay bool) {
+	t.Helper()
+	c := codec[T](t)
+	var v T
+	for _, in := range ins {
+		b, err := c.Append(nil, in)
+		require.NoError(t, err)
+		before := reflect.ValueOf(v)
+		require.NoError(t, c.DecodeInto(b, &v))
+		clear(b)
+		require.Equal(t, in, v)
+		if now := reflect.ValueOf(v); stay && now.Len() > 0 && now.Len() <= before.Cap() {
+			require.Equal(t, before.Pointer(), now.Pointer(), "the memory that it had")
+			require.Equal(t, before.Cap(), now.Cap())
+		}
+	}
+}
+
+// Bytes that are no slice leave the one that is there as it was.
+func TestADecodingErrorLeavesWhatWasThere(t *testing.T) {
+	for _, b := range [][]byte{{2}, {1, 2, 3, 4, 5}, {1, 2, 1}} {
+		v := []int32{7, 8, 9}
+		require.ErrorIs(t, codec[[]int32](t).DecodeInto(b, &v), wire.ErrMalformed)
+		require.Equal(t, []int32{7, 8, 9}, v)
+	}
+	bools := []bool{true, true}
+	require.ErrorIs(t, codec[[]bool](t).DecodeInto([]byte{0, 2, 1}, &bools), wire.ErrMalformed)
+	require.Equal(t, []bool{true, true}, bools)
+	n := int64(7)
+	require.ErrorIs(t, codec[int64](t).DecodeInto([]byte{1}, &n), wire.ErrMalformed)
+	require.EqualValues(t, 7, n)
+}
+
 func TestByteSlicesEndWithOneMoreByte(t *testing.T) {
 	c := codec[[]byte](t)
 	rapid.Check(t, func(rt *rapid.T) {

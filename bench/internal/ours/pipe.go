@@ -86,12 +86,12 @@ func (w *pipeWork[T]) pinger(ctx context.Context, p pipePost[T]) (side.Sample, e
 		return side.Sample{}, err
 	}
 	defer p.End.Close()
-	call := blocking[T]{ctx, p.End}.exchange
-	if p.Post.Job.Awake {
-		call = awake[T]{p.End}.exchange
-	}
 	message := w.sample(p.Post.Job.Size)
-	return gauge.Latency(gauge.Func(func() error { return call(message) }), p.Post.Job.Budget)
+	call := (&blocking[T]{ctx, p.End, message}).exchange
+	if p.Post.Job.Awake {
+		call = (&awake[T]{p.End, message}).exchange
+	}
+	return gauge.Latency(gauge.Func(call), p.Post.Job.Budget)
 }
 
 // echoer sends back what it receives.
@@ -99,9 +99,10 @@ func (w *pipeWork[T]) echoer(ctx context.Context, p pipePost[T]) (gauge.Tally, e
 	if _, err := p.Post.take(ctx); err != nil {
 		return gauge.Tally{}, err
 	}
-	answer := blocking[T]{ctx, p.End}.answer
+	message := w.sample(p.Post.Job.Size)
+	answer := (&blocking[T]{ctx, p.End, message}).answer
 	if p.Post.Job.Awake {
-		answer = awake[T]{p.End}.answer
+		answer = (&awake[T]{p.End, message}).answer
 	}
 	for {
 		if err := answer(); errors.Is(err, io.EOF) {
@@ -112,63 +113,61 @@ func (w *pipeWork[T]) echoer(ctx context.Context, p pipePost[T]) (gauge.Tally, e
 	}
 }
 
-// blocking is an end that is used by calls that wait.
+// blocking is an end that is used by calls that wait, and the message that goes there and
+// back.
 type blocking[T any] struct {
-	ctx context.Context
-	end *mp.Conn[T]
+	ctx     context.Context
+	end     *mp.Conn[T]
+	message T
 }
 
-func (b blocking[T]) exchange(message T) error {
-	if err := b.end.Send(b.ctx, message); err != nil {
+func (b *blocking[T]) exchange() error {
+	if err := b.end.Send(b.ctx, b.message); err != nil {
 		return err
 	}
-	_, err := b.end.Recv(b.ctx)
-	return err
+	return b.end.RecvInto(b.ctx, &b.message)
 }
 
-func (b blocking[T]) answer() error {
-	message, err := b.end.Recv(b.ctx)
-	if err != nil {
+func (b *blocking[T]) answer() error {
+	if err := b.end.RecvInto(b.ctx, &b.message); err != nil {
 		return err
 	}
-	return b.end.Send(b.ctx, message)
+	return b.end.Send(b.ctx, b.message)
 }
 
 // awake is an end that is used by calls that do not wait, again and again.
-type awake[T any] struct{ end *mp.Conn[T] }
+type awake[T any] struct {
+	end     *mp.Conn[T]
+	message T
+}
 
-func (a awake[T]) exchange(message T) error {
-	for {
-		err := a.end.TrySend(message)
-		if err == nil {
-			break
-		}
-		if err != mp.ErrFull {
-			return err
-		}
+func (a *awake[T]) exchange() error {
+	if err := a.send(); err != nil {
+		return err
 	}
+	return a.receive()
+}
+
+func (a *awake[T]) answer() error {
+	if err := a.receive(); err != nil {
+		return err
+	}
+	return a.send()
+}
+
+func (a *awake[T]) send() error {
 	for {
-		if _, err := a.end.TryRecv(); err != mp.ErrEmpty {
+		if err := a.end.TrySend(a.message); err != mp.ErrFull {
 			return err
 		}
 	}
 }
 
-func (a awake[T]) answer() error {
+func (a *awake[T]) receive() error {
 	for {
-		message, err := a.end.TryRecv()
-		if err == mp.ErrEmpty {
-			continue
+		if err := a.end.TryRecvInto(&a.message); err != mp.ErrEmpty {
+			return err
 		}
-		for err == nil {
-			if err = a.end.TrySend(message); err == nil {
-				return nil
-			}
-			if err == mp.ErrFull {
-				err = nil
-			}
-		}
-		return err
 	}
 }
 
@@ -216,7 +215,7 @@ func (w *pipeWork[T]) counter(ctx context.Context, p pipePost[T]) (gauge.Tally, 
 	defer p.End.Close()
 	message := new(T)
 	for m.Tick(1) {
-		if *message, err = p.End.Recv(ctx); err != nil {
+		if err := p.End.RecvInto(ctx, message); err != nil {
 			return gauge.Tally{}, err
 		}
 		w.read(message)

@@ -3,6 +3,7 @@ package mp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"runtime"
 	"sync/atomic"
@@ -86,7 +87,7 @@ func (v *queueView[T]) deliver(receive func() (ipc.Lease, error)) (*Delivery[T],
 			return nil, err
 		}
 		if lease.Exhausted() {
-			if err := v.giveUp(lease); err != nil {
+			if err := v.bury(lease); err != nil {
 				return nil, err
 			}
 			continue
@@ -128,31 +129,50 @@ func (d *Delivery[T]) Ack() error {
 	return d.end(d.lease.Ack, d.view.letGo)
 }
 
-// Nack returns the message, to be delivered again when the delay is over. The ends of
-// pipes in Value go back with it: their handles here return ErrMoved afterwards. One
-// that was closed stays closed. The error is ErrNotLeased if it was acknowledged or
-// returned before.
+// Nack returns the message, to be delivered again when the delay is over, or, if this
+// was the last of its attempts, moves it to the dead letters now. The ends of pipes in
+// Value go with it: their handles here return ErrMoved afterwards. One that was closed
+// stays closed. The error is ErrNotLeased if it was acknowledged or returned before, or
+// one of decoding it for the dead letters, such as when a pipe's end in it has gone
+// elsewhere; then it is consumed.
 func (d *Delivery[T]) Nack(delay time.Duration) error {
 	return d.end(func() error { return d.giveBack(delay) }, (*shm.Object).Close)
 }
 
-// giveBack returns the message, and before that what only one process can have.
+// giveBack returns the message, and before that what only one process can have; or
+// buries it.
 func (d *Delivery[T]) giveBack(delay time.Duration) error {
-	var back []movable
-	for _, h := range d.view.codec.AppendHandles(nil, d.Value) {
-		if m, ok := h.(movable); ok && m.leave() == nil { // else it is closed, or went elsewhere
-			back = append(back, m)
+	back := d.leave()
+	var err error
+	if d.lease.Last() {
+		if d.parcel != nil {
+			d.parcel.Close() // bury has its own hold, and nobody else may have one when it goes to the spares
+			d.parcel = nil
 		}
-	}
-	err := d.lease.Nack(delay)
-	for _, m := range back {
-		if err != nil {
+		if err = d.view.bury(d.lease); err != nil {
+			err = fmt.Errorf("mp: queue: nack: %w", err)
+		}
+	} else if err = d.lease.Nack(delay); err != nil {
+		for _, m := range back {
 			m.unsent()
-		} else {
-			m.sent()
 		}
+		return err
+	}
+	for _, m := range back {
+		m.sent()
 	}
 	return err
+}
+
+// leave takes what only one process can have away from this one, unless it is closed, or
+// went elsewhere before.
+func (d *Delivery[T]) leave() (left []movable) {
+	for _, h := range d.view.codec.AppendHandles(nil, d.Value) {
+		if m, ok := h.(movable); ok && m.leave() == nil {
+			left = append(left, m)
+		}
+	}
+	return left
 }
 
 func (d *Delivery[T]) end(how func() error, parcel func(*shm.Object)) error {
@@ -217,13 +237,17 @@ func (v *queueView[T]) openLeases(name uint64) ([]byte, error) {
 // no room for it.
 const retryDeadLetter = 100 * time.Millisecond
 
-// giveUp moves a message that was delivered too often to the queue of dead letters.
-// The error is one of decoding it: then it is consumed.
-func (v *queueView[T]) giveUp(lease ipc.Lease) error {
+// bury moves a message that was delivered often enough to the queue of dead letters; if
+// that has no room, it stays on this one for a while. The error is one of decoding it:
+// then it is consumed.
+func (v *queueView[T]) bury(lease ipc.Lease) error {
+	v.obj.Hold()
+	defer v.obj.Close()
 	m, parcel, err := v.readLease(lease)
 	if err != nil {
 		return errors.Join(err, v.drop(lease, parcel))
 	}
+	defer v.letHandlesGo(m)
 	dead, err := v.deadLetters()
 	if err == nil {
 		err = dead.TryPut(m)
@@ -231,10 +255,25 @@ func (v *queueView[T]) giveUp(lease ipc.Lease) error {
 	if err == nil {
 		return v.drop(lease, parcel)
 	}
+	d := &Delivery[T]{Value: m, view: v}
+	left := d.leave()
 	if parcel != nil {
 		parcel.Close()
 	}
-	return lease.Nack(retryDeadLetter)
+	err = lease.Nack(retryDeadLetter)
+	for _, m := range left {
+		m.sent()
+	}
+	return err
+}
+
+// letHandlesGo gives back what a message that nobody sees brought to this process.
+func (v *queueView[T]) letHandlesGo(m T) {
+	for _, h := range v.codec.AppendHandles(nil, m) {
+		if f, ok := h.(interface{ free() error }); ok {
+			_ = f.free() // unless it was sent
+		}
+	}
 }
 
 // deadLetters is the queue that the lease table keeps.
@@ -267,7 +306,7 @@ func (v *queueView[T]) takeLive(take func() (ipc.Taken, error)) (ipc.Taken, erro
 		if !ok || !lease.Exhausted() {
 			return cell, nil
 		}
-		if err := v.giveUp(lease); err != nil {
+		if err := v.bury(lease); err != nil {
 			return cell, err
 		}
 	}

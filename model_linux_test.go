@@ -260,9 +260,7 @@ func (m *modelledQueue) discard(t *rapid.T) {
 }
 
 // take finds what was taken: one that was returned, if there is any, else the first.
-// Those that were delivered too often are dead letters by now.
 func (m *modelledQueue) take(t *rapid.T, got []byte, err error) *queuedMessage {
-	m.bury()
 	if len(m.returned)+len(m.content) == 0 {
 		require.ErrorIs(t, err, m.empty())
 		return nil
@@ -281,16 +279,6 @@ func (m *modelledQueue) take(t *rapid.T, got []byte, err error) *queuedMessage {
 	return again
 }
 
-// bury makes dead letters of what was delivered too often, whenever somebody looks.
-func (m *modelledQueue) bury() {
-	m.returned = slices.DeleteFunc(m.returned, func(q *queuedMessage) bool {
-		if q.attempts >= m.most {
-			m.letters = append(m.letters, q.content)
-		}
-		return q.attempts >= m.most
-	})
-}
-
 // empty is why there is no message.
 func (m *modelledQueue) empty() error {
 	if m.closed {
@@ -299,24 +287,12 @@ func (m *modelledQueue) empty() error {
 	return ErrEmpty
 }
 
-// overdue reports whether something is to be buried: who looks for a batch, or may
-// not look, does not bury all.
-func (m *modelledQueue) overdue() bool {
-	return slices.ContainsFunc(m.returned, func(q *queuedMessage) bool { return q.attempts >= m.most })
-}
-
 func (m *modelledQueue) get(t *rapid.T) {
-	if m.overdue() {
-		t.Skip()
-	}
 	b, err := m.TryGet()
 	m.take(t, b, err)
 }
 
 func (m *modelledQueue) getBatch(t *rapid.T) {
-	if m.overdue() {
-		t.Skip()
-	}
 	into := make([][]byte, rapid.IntRange(1, 4).Draw(t, "at most"))
 	n, err := m.TryGetBatch(into)
 	if n == 0 {
@@ -330,9 +306,6 @@ func (m *modelledQueue) getBatch(t *rapid.T) {
 }
 
 func (m *modelledQueue) borrow(t *rapid.T) {
-	if m.overdue() {
-		t.Skip()
-	}
 	b, err := TryBorrow(m.Queue)
 	if err != nil {
 		m.take(t, nil, err)
@@ -354,7 +327,6 @@ func (m *modelledQueue) receive(t *rapid.T) {
 	if len(m.lent)+len(m.returned) >= modelLeases {
 		t.Skip() // it depends on which it finds
 	}
-	m.bury()
 	d, err := m.TryReceive()
 	if err != nil {
 		m.take(t, nil, err)
@@ -388,14 +360,21 @@ func (m *modelledQueue) ack(t *rapid.T) {
 	require.ErrorIs(t, d.Nack(0), ErrNotLeased)
 }
 
+// nack returns a message. One that was delivered as often as may be is a dead letter
+// from then on.
 func (m *modelledQueue) nack(t *rapid.T) {
 	d, q := m.anyLent(t)
 	require.NoError(t, d.Nack(0))
 	require.ErrorIs(t, d.Ack(), ErrNotLeased)
-	m.returned = append(m.returned, q)
+	if q.attempts >= m.most {
+		m.letters = append(m.letters, q.content)
+	} else {
+		m.returned = append(m.returned, q)
+	}
 }
 
 func (m *modelledQueue) check(t *rapid.T) {
+	require.Equal(t, len(m.letters), m.dead.Len())
 	require.Equal(t, m.capacity, m.Cap())
 	require.Equal(t, len(m.content)+len(m.returned), m.Len())
 }

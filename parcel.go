@@ -49,7 +49,7 @@ func newShipment(a *shm.Arena, n int, handles []wire.Handle) (*shipment, []byte,
 		return nil, nil, err
 	}
 	s := &shipment{Object: parcel}
-	if err := s.load(handles); err != nil {
+	if err := s.load(handles, refs); err != nil {
 		s.Close()
 		return nil, nil, err
 	}
@@ -57,17 +57,18 @@ func newShipment(a *shm.Arena, n int, handles []wire.Handle) (*shipment, []byte,
 }
 
 // load takes what can be in one place only away from this process. It may occur
-// several times in a message.
-func (s *shipment) load(handles []wire.Handle) error {
-	for _, h := range handles {
+// several times in a message, also by several handles.
+func (s *shipment) load(handles []wire.Handle, refs []shm.Ref) error {
+	var left []shm.Ref
+	for i, h := range handles {
 		m, ok := h.(movable)
-		if !ok || slices.Contains(s.leaving, m) {
+		if !ok || slices.Contains(left, refs[i]) {
 			continue
 		}
 		if err := m.leave(); err != nil {
 			return err
 		}
-		s.leaving = append(s.leaving, m)
+		s.leaving, left = append(s.leaving, m), append(left, refs[i])
 	}
 	return nil
 }

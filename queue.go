@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"reflect"
 	"runtime"
 
@@ -93,10 +94,11 @@ func WithMaxLeases(n int) QueueOption {
 }
 
 // WithMaxAttempts bounds how often a message is delivered, to those who die with it
-// or return it. One that was delivered n times goes to deadLetters instead, another
-// queue of the same type, from where it can be got. As long as that is full or
-// closed it stays in this one. If the process that moves it is killed while doing
-// so, it may come to deadLetters twice.
+// or return it. One that was delivered n times goes to deadLetters, another queue of
+// the same type, from where it can be got: with its last Nack, or, if its last holder
+// died, when a receiver comes upon it. As long as deadLetters is full or closed it
+// stays in this one, and a receiver that comes upon it tries again. If the process
+// that moves it is killed while doing so, it may come to deadLetters twice.
 func WithMaxAttempts[T any](n int, deadLetters *Queue[T]) QueueOption {
 	return func(o *queueOptions) { o.attempts, o.dying, o.deadLetters = n, true, deadLetters }
 }
@@ -119,7 +121,7 @@ func NewQueue[T any](capacity int, opts ...QueueOption) (*Queue[T], error) {
 	if o.limited && codec.Fixed() > o.limit {
 		return nil, fmt.Errorf("mp: NewQueue: messages of %d bytes, and none may have more than %d: %w", codec.Fixed(), o.limit, ErrTooLarge)
 	}
-	refs, err := o.check(capacity, func(q any) (*shm.Object, error) { return queueObject[T](q) })
+	refs, err := o.check(capacity, deadLetterObject[T])
 	if err != nil {
 		return nil, fmt.Errorf("mp: NewQueue: %w", err)
 	}
@@ -135,22 +137,36 @@ func NewQueue[T any](capacity int, opts ...QueueOption) (*Queue[T], error) {
 	return q, nil
 }
 
-// queueObject is the shared object of a *Queue[T].
-func queueObject[T any](queue any) (*shm.Object, error) {
-	q, ok := queue.(*Queue[T])
+// deadLetterObject is the shared object of the *Queue[T] for the dead letters.
+func deadLetterObject[T any](o *queueOptions) (*shm.Object, error) {
+	q, ok := o.deadLetters.(*Queue[T])
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("dead letters go to a queue of the same type: *mp.Queue[%v], not %T", reflect.TypeFor[T](), queue)
+		return nil, fmt.Errorf("dead letters go to a queue of the same type: *mp.Queue[%v], not %T", reflect.TypeFor[T](), o.deadLetters)
 	case q == nil:
 		return nil, errors.New("a limit of attempts needs a queue for the dead letters")
 	case !q.usable():
 		return nil, q.unusable()
+	case q.view.codec.Fixed() >= 0:
+		return q.obj, nil // its maker knew that they fit
 	}
-	return q.obj, nil
+	return q.obj, o.fits(q.view.limit())
+}
+
+// fits refuses dead letters to a queue for shorter messages, which could never go there.
+func (o *queueOptions) fits(deadLetters int) error {
+	switch {
+	case o.limited && o.limit <= deadLetters, deadLetters == math.MaxInt:
+		return nil
+	case o.limited:
+		return fmt.Errorf("messages of up to %d bytes, and the queue of dead letters is for %d: %w", o.limit, deadLetters, ErrTooLarge)
+	default:
+		return fmt.Errorf("the queue of dead letters is for messages of %d bytes; here, too, needs WithMaxMessage(%d): %w", deadLetters, deadLetters, ErrTooLarge)
+	}
 }
 
 // check refuses what cannot be. It returns what the queue has to keep alive.
-func (o *queueOptions) check(capacity int, object func(queue any) (*shm.Object, error)) ([]shm.Ref, error) {
+func (o *queueOptions) check(capacity int, deadLetters func(o *queueOptions) (*shm.Object, error)) ([]shm.Ref, error) {
 	switch {
 	case capacity < 0:
 		return nil, fmt.Errorf("a capacity of %d; it must be at least 1, or 0 for a queue that grows", capacity)
@@ -165,7 +181,7 @@ func (o *queueOptions) check(capacity int, object func(queue any) (*shm.Object, 
 	case o.attempts < 1:
 		return nil, fmt.Errorf("WithMaxAttempts(%d, …); there must be at least 1", o.attempts)
 	}
-	dead, err := object(o.deadLetters)
+	dead, err := deadLetters(o)
 	if err != nil {
 		return nil, err
 	}

@@ -149,7 +149,7 @@ func (v *queueView[T]) consumeBatch(cells []ipc.Taken, into []T) (int, error) {
 			}
 		}
 		if lease, ok := cell.OnLease(); ok && lease.Exhausted() {
-			failed = errors.Join(failed, v.giveUp(lease))
+			failed = errors.Join(failed, v.bury(lease))
 			continue
 		}
 		m, err := v.decodeOrConsume(cell)

@@ -2,6 +2,7 @@ package mp
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 
@@ -27,10 +28,15 @@ func (v *queueView[T]) inCell() bool {
 
 // checkSize refuses messages of more bytes than the queue's maker wanted.
 func (v *queueView[T]) checkSize(n int) error {
-	if limit := v.Note(noteLimit).Load(); limit != 0 && uint64(n) >= limit {
-		return fmt.Errorf("a message of %d bytes, and the queue is for %d: %w", n, limit-1, ErrTooLarge)
+	if limit := v.limit(); n > limit {
+		return fmt.Errorf("a message of %d bytes, and the queue is for %d: %w", n, limit, ErrTooLarge)
 	}
 	return nil
+}
+
+// limit is how many bytes a message may have.
+func (v *queueView[T]) limit() int {
+	return int(min(v.Note(noteLimit).Load()-1, math.MaxInt)) // 0 is for none
 }
 
 // buffers are for messages whose size is known only when they are encoded.

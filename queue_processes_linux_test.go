@@ -97,6 +97,43 @@ func TestLeasesOfKilledProcessesComeBack(t *testing.T) {
 	}
 }
 
+// diesOfIt receives a message, and is killed.
+var diesOfIt = Register("test.diesOfIt", func(ctx context.Context, q *Queue[string]) (int, error) {
+	_, err := q.Receive(ctx)
+	if err == nil {
+		killMyself()
+	}
+	return 0, err
+})
+
+// A job that kills whoever receives it is a dead letter when somebody else comes upon
+// it, who goes on with the next.
+func TestAJobThatKillsItsReceiversIsADeadLetter(t *testing.T) {
+	requireNoLeak(t)
+	ctx := within(t)
+	dead, err := NewQueue[string](1)
+	require.NoError(t, err)
+	q, err := NewQueue[string](2, WithMaxAttempts(2, dead))
+	require.NoError(t, err)
+	defer func() { giveBack(t, []freer{q, dead}) }()
+	require.NoError(t, q.Put(ctx, "poison"))
+	for range 2 {
+		_, err := diesOfIt.Run(ctx, q)
+		var exit *ExitError
+		require.ErrorAs(t, err, &exit)
+		require.Equal(t, syscall.SIGKILL, exit.Signal)
+	}
+	require.NoError(t, q.Put(ctx, "job"))
+	d, err := q.Receive(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "job", d.Value)
+	require.NoError(t, d.Ack())
+	require.NoError(t, q.Join(ctx))
+	letter, err := dead.TryGet()
+	require.NoError(t, err)
+	require.Equal(t, "poison", letter)
+}
+
 // A leaseStorm kills the processes at both ends of a queue.
 type leaseStorm struct {
 	t *testing.T

@@ -235,12 +235,12 @@ func TestTooManyAttemptsGoToTheDeadLetters(t *testing.T) {
 			require.Equal(t, attempt+1, d.Attempt)
 			require.NoError(t, d.Nack(0))
 		}
+		require.NoError(t, q.Join(within(t)), "nobody has to look")
 		_, err := q.TryReceive()
 		require.ErrorIs(t, err, ErrEmpty)
 		got, err := dead.TryGet()
 		require.NoError(t, err)
 		require.Equal(t, text, got)
-		require.NoError(t, q.Join(t.Context()))
 	}
 	// Get gives up, too; and a full queue of dead letters loses none.
 	require.NoError(t, dead.Put(t.Context(), "in the way"))
@@ -258,6 +258,24 @@ func TestTooManyAttemptsGoToTheDeadLetters(t *testing.T) {
 	require.ErrorIs(t, err, ErrEmpty)
 }
 
+// A limit beyond what is counted is none.
+func TestSoManyAttemptsAreNoLimit(t *testing.T) {
+	const many = math.MaxInt>>32<<32 | 1
+	if many == 1 {
+		t.Skip("an int has 32 bits")
+	}
+	q := newQueue[int](t, 1, WithMaxAttempts(many, newQueue[int](t, 1)))
+	require.NoError(t, q.Put(t.Context(), 7))
+	for attempt := range 3 {
+		d, err := q.TryReceive()
+		require.NoError(t, err)
+		require.Equal(t, attempt+1, d.Attempt)
+		require.NoError(t, d.Nack(0))
+	}
+	_, err := q.TryGet()
+	require.NoError(t, err)
+}
+
 func TestAttemptsNeedAQueueForTheDead(t *testing.T) {
 	_, err := NewQueue[string](1, WithMaxAttempts[string](2, nil))
 	require.ErrorContains(t, err, "dead letters")
@@ -265,6 +283,14 @@ func TestAttemptsNeedAQueueForTheDead(t *testing.T) {
 	require.ErrorContains(t, err, "*mp.Queue[string], not *mp.Queue[int]")
 	_, err = NewQueue[int](1, WithMaxAttempts(0, newQueue[int](t, 1)))
 	require.ErrorContains(t, err, "at least 1")
+	narrow := newQueue[string](t, 1, WithMaxMessage(100))
+	_, err = NewQueue[string](1, WithMaxAttempts(1, narrow))
+	require.ErrorIs(t, err, ErrTooLarge)
+	require.ErrorContains(t, err, "WithMaxMessage(100)")
+	_, err = NewQueue[string](1, WithMaxAttempts(1, narrow), WithMaxMessage(101))
+	require.ErrorIs(t, err, ErrTooLarge)
+	require.NoError(t, newQueue[string](t, 1, WithMaxAttempts(1, narrow), WithMaxMessage(100)).Put(t.Context(), "fits"))
+	newQueue[int](t, 1, WithMaxAttempts(1, newQueue[int](t, 1, WithMaxMessage(8))))
 	freed, err := NewQueue[int](1)
 	require.NoError(t, err)
 	require.NoError(t, freed.Free())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,6 +16,7 @@ import (
 // A lane is a queue of a scene whose messages stand for numbers.
 type lane[T any] struct {
 	of     func(s *scene) **Queue[T]
+	dead   func(s *scene) **Queue[T] // where its dead letters go
 	letter func(n int64) T
 	number func(m T) int64
 }
@@ -23,11 +25,13 @@ type lane[T any] struct {
 var (
 	short = lane[int64]{
 		of:     func(s *scene) **Queue[int64] { return &s.Queue },
+		dead:   func(s *scene) **Queue[int64] { return &s.Dead },
 		letter: func(n int64) int64 { return n },
 		number: func(m int64) int64 { return m },
 	}
 	long = lane[[]byte]{
 		of:     func(s *scene) **Queue[[]byte] { return &s.Letters },
+		dead:   func(s *scene) **Queue[[]byte] { return &s.DeadLetters },
 		letter: func(n int64) []byte { return bytes.Repeat([]byte{byte(n)}, DefaultInline+100) },
 		number: func(m []byte) int64 {
 			if len(m) != DefaultInline+100 || bytes.Count(m, m[:1]) != len(m) {
@@ -180,6 +184,15 @@ func (l lane[T]) addFeats(what string) {
 		},
 		check: checkRoom(func(p *ordeal) { l.checkLeases(p, false) }),
 	}
+	feats["Queue.Receive"+what+" and its last Nack"] = feat{
+		large: large,
+		lay:   func(p *ordeal) { l.layMortal(p, 1, 2, 3) },
+		do: func(ctx context.Context, s *scene) error {
+			d, err := queue(s).Receive(ctx)
+			return then(err, func() error { return d.Nack(time.Hour) })
+		},
+		check: checkRoom(l.checkBurial),
+	}
 }
 
 // lay makes a queue with some numbers in it.
@@ -193,6 +206,14 @@ const leased = 2
 
 func (l lane[T]) layLeased(p *ordeal, numbers ...int64) {
 	*l.of(&p.scene) = newly(NewQueue[T](4, WithMaxLeases(leased)))
+	l.puts(p, numbers...)
+}
+
+// layMortal makes a queue whose messages are delivered once.
+func (l lane[T]) layMortal(p *ordeal, numbers ...int64) {
+	dead := newly(NewQueue[T](4))
+	*l.dead(&p.scene) = dead
+	*l.of(&p.scene) = newly(NewQueue[T](4, WithMaxLeases(leased), WithMaxAttempts(1, dead)))
 	l.puts(p, numbers...)
 }
 
@@ -294,6 +315,41 @@ const (
 // back.
 func (l lane[T]) checkLeases(p *ordeal, back bool) {
 	p.awaitDeath()
+	first := l.receivesAll(p)
+	switch {
+	case !p.over:
+		require.LessOrEqual(p, first, 2)
+	case back:
+		require.Equal(p, 2, first)
+	default:
+		require.Zero(p, first)
+	}
+	l.checkLeasing(p)
+}
+
+// checkBurial is for a victim that receives 1 of 1, 2 and 3 and returns it: then nobody
+// else gets it, and it is a dead letter; twice, perhaps, if the victim was killed.
+func (l lane[T]) checkBurial(p *ordeal) {
+	p.awaitDeath()
+	dead := *l.dead(&p.scene)
+	require.True(p, !p.over || dead.Len() == 1, "before anybody looks")
+	first := l.receivesAll(p)
+	letters := lane[T]{of: l.dead, number: l.number}.drain(p)
+	switch {
+	case p.over || first == 0:
+		require.Zero(p, first)
+		require.True(p, len(letters) == 1 || !p.over && len(letters) == 2, "%v", letters)
+		require.Equal(p, []int64{1}, slices.Compact(letters))
+	default:
+		require.Equal(p, 1, first)
+		require.Empty(p, letters)
+	}
+	l.checkLeasing(p)
+}
+
+// receivesAll receives 2 and 3, which come for the first time, and 1, if it is there.
+// It returns which attempt that was.
+func (l lane[T]) receivesAll(p *ordeal) (first int) {
 	attempts := make(map[int64]int)
 	for {
 		d, err := l.queue(p).TryReceive()
@@ -306,18 +362,10 @@ func (l lane[T]) checkLeases(p *ordeal, back bool) {
 		attempts[n] = d.Attempt
 		require.NoError(p, d.Ack())
 	}
-	first := attempts[1]
+	first = attempts[1]
 	delete(attempts, 1)
 	require.Equal(p, map[int64]int{2: 1, 3: 1}, attempts)
-	switch {
-	case !p.over:
-		require.LessOrEqual(p, first, 2)
-	case back:
-		require.Equal(p, 2, first)
-	default:
-		require.Zero(p, first)
-	}
-	l.checkLeasing(p)
+	return first
 }
 
 // checkLeasing has as many messages on lease as may be.

@@ -7,23 +7,25 @@ import (
 
 // A scene is the objects that a feat is about; the others are nil.
 type scene struct {
-	Mutex   *Mutex
-	RW      *RWMutex
-	RLock   *RLock
-	Once    *Once
-	Sem     *Semaphore
-	Bounded *BoundedSemaphore
-	Event   *Event
-	Cond    *Cond
-	Barrier *Barrier
-	Value   *Value[ledger]
-	Small   *Value[int64]
-	Counts  *Array[int64] // see count…
-	Queue   *Queue[int64]
-	Letters *Queue[[]byte]
-	End     *Conn[int64] // the victim's, as the next
-	LongEnd *Conn[[]byte]
-	File    *File // the writing end of a pipe
+	Mutex       *Mutex
+	RW          *RWMutex
+	RLock       *RLock
+	Once        *Once
+	Sem         *Semaphore
+	Bounded     *BoundedSemaphore
+	Event       *Event
+	Cond        *Cond
+	Barrier     *Barrier
+	Value       *Value[ledger]
+	Small       *Value[int64]
+	Counts      *Array[int64] // see count…
+	Queue       *Queue[int64]
+	Letters     *Queue[[]byte]
+	Dead        *Queue[int64] // its dead letters
+	DeadLetters *Queue[[]byte]
+	End         *Conn[int64] // the victim's, as the next
+	LongEnd     *Conn[[]byte]
+	File        *File // the writing end of a pipe
 }
 
 // What is counted in a scene.
@@ -51,6 +53,8 @@ func (s *scene) free() {
 	freeIfAny(s.Counts)
 	freeIfAny(s.Queue)
 	freeIfAny(s.Letters)
+	freeIfAny(s.Dead)
+	freeIfAny(s.DeadLetters)
 	freeIfAny(s.File)
 }
 

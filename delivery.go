@@ -76,32 +76,46 @@ func (q *Queue[T]) receive(receive func() (ipc.Lease, error)) (*Delivery[T], err
 
 // deliver makes a Delivery of the first message that may still be delivered.
 func (v *queueView[T]) deliver(receive func() (ipc.Lease, error)) (*Delivery[T], error) {
-	if !v.HasLeases() {
-		if err := v.layLeases(defaultLeases(v.Cap()), 0, nil); err != nil {
-			return nil, err
-		}
+	if err := v.ensureLeases(); err != nil {
+		return nil, err
 	}
 	for {
-		lease, err := receive()
+		lease, err := v.receive(receive)
 		if err != nil {
 			return nil, err
 		}
-		if lease.Exhausted() {
-			if err := v.bury(lease); err != nil {
-				return nil, err
-			}
-			continue
+		if !lease.Exhausted() {
+			return v.delivery(lease)
 		}
-		return v.delivery(lease)
+		err = v.bury(lease)
+		v.obj.Close()
+		if err != nil {
+			return nil, err
+		}
 	}
 }
 
+// receive receives a message and holds the queue, for as long as the message is on lease.
+// If another goroutine has just freed the last handle of the process, it is returned.
+func (v *queueView[T]) receive(receive func() (ipc.Lease, error)) (ipc.Lease, error) {
+	v.Enter()
+	defer v.Leave()
+	lease, err := receive()
+	if err == nil && !v.obj.Hold() {
+		_ = lease.Nack(0)
+		err = ErrClosed
+	}
+	return lease, err
+}
+
+// delivery makes a Delivery, which takes the hold on the queue over.
 func (v *queueView[T]) delivery(lease ipc.Lease) (*Delivery[T], error) {
 	m, parcel, err := v.readLease(lease)
 	if err != nil {
-		return nil, errors.Join(err, v.drop(lease, parcel))
+		err = errors.Join(err, v.drop(lease, parcel))
+		v.obj.Close()
+		return nil, err
 	}
-	v.obj.Hold()
 	return &Delivery[T]{
 		Value: m, Attempt: lease.Attempt(),
 		lease: lease, view: v, parcel: parcel,
@@ -110,10 +124,13 @@ func (v *queueView[T]) delivery(lease ipc.Lease) (*Delivery[T], error) {
 
 func (v *queueView[T]) readLease(lease ipc.Lease) (m T, parcel *shm.Object, err error) {
 	b, err := lease.Bytes()
-	if err != nil {
-		return m, nil, err
+	if err == nil {
+		b, parcel, err = v.locate(b)
 	}
-	return v.read(b)
+	if err == nil {
+		m, err = v.codec.Decode(b)
+	}
+	return m, parcel, err
 }
 
 // drop consumes the message of a lease.
@@ -203,6 +220,18 @@ func (q *Queue[T]) Join(ctx context.Context) error {
 	return nil
 }
 
+// ensureLeases gives the queue a lease table if it has none.
+func (v *queueView[T]) ensureLeases() error {
+	if v.HasLeases() {
+		return nil
+	}
+	if !v.obj.Hold() {
+		return ErrClosed
+	}
+	defer v.obj.Close()
+	return v.layLeases(defaultLeases(v.Cap()), 0, nil)
+}
+
 // layLeases gives the queue a lease table, unless another process has done so.
 func (v *queueView[T]) layLeases(count, attempts int, kept []shm.Ref) error {
 	n, err := ipc.LeaseTableSize(count, v.Inline())
@@ -239,10 +268,8 @@ const retryDeadLetter = 100 * time.Millisecond
 
 // bury moves a message that was delivered often enough to the queue of dead letters; if
 // that has no room, it stays on this one for a while. The error is one of decoding it:
-// then it is consumed.
+// then it is consumed. The caller holds the queue.
 func (v *queueView[T]) bury(lease ipc.Lease) error {
-	v.obj.Hold()
-	defer v.obj.Close()
 	m, parcel, err := v.readLease(lease)
 	if err != nil {
 		return errors.Join(err, v.drop(lease, parcel))
@@ -293,21 +320,4 @@ func (v *queueView[T]) deadLetters() (*Queue[T], error) {
 	}
 	v.dead = q
 	return q, nil
-}
-
-// takeLive takes a message that may still be delivered.
-func (v *queueView[T]) takeLive(take func() (ipc.Taken, error)) (ipc.Taken, error) {
-	for {
-		cell, err := take()
-		if err != nil {
-			return cell, err
-		}
-		lease, ok := cell.OnLease()
-		if !ok || !lease.Exhausted() {
-			return cell, nil
-		}
-		if err := v.bury(lease); err != nil {
-			return cell, err
-		}
-	}
 }

@@ -123,17 +123,7 @@ func TestADetachedOrphansDeathIsEverybodysNews(t *testing.T) {
 // _TestProcess.test_daemon_argument: what a process is, its children are not. A
 // detached one's child ends with it.
 func TestAChildOfADetachedProcessEndsWithIt(t *testing.T) {
-	ctx := t.Context()
-	q, err := NewQueue[string](2)
-	require.NoError(t, err)
-	p, err := bereaved.Start(ctx, q, Detached())
-	require.NoError(t, err)
-	_, err = q.Get(ctx)
-	require.NoError(t, err)
-	require.NoError(t, p.Kill())
-	s, err := q.Get(ctx)
-	require.NoError(t, err)
-	require.Equal(t, ErrParentDied.Error(), s)
+	untilTold(t, func() bool { return bereave(t, Detached()) })
 	requireAlone(t)
 }
 
@@ -144,7 +134,7 @@ func TestADetachedProcessIsAChildOfALivingParent(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 16, n)
 	ctx, cancel := context.WithCancel(t.Context())
-	p, err := waits.Start(ctx, false, Detached())
+	p, err := waits.Start(ctx, false, Detached(), WithGrace(hangs))
 	require.NoError(t, err)
 	require.Contains(t, ActiveChildren(), p)
 	cancel()

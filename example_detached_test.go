@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"time"
 
 	"github.com/mpgo/mp"
 )
@@ -19,7 +20,7 @@ var watchdog = mp.Register("example.watchdog", func(ctx context.Context, _ struc
 // A detached process outlives its parent. Here the parent lives, and ends it.
 func ExampleDetached() {
 	ctx, cancel := context.WithCancel(context.Background())
-	p, err := watchdog.Start(ctx, struct{}{}, mp.Detached(), mp.WithName("watchdog"))
+	p, err := watchdog.Start(ctx, struct{}{}, mp.Detached(), mp.WithName("watchdog"), mp.WithGrace(time.Minute))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func TestReferenceExitHooksRunLastFirst(t *testing.T) {
 		require.Empty(t, hooks(said), "%s leaves no time", how)
 	}
 	cancelled, cancel := context.WithCancel(ctx)
-	p, err := endsSomehow.Start(cancelled, finale{"cancelled", said}, WithStdio(nil, nil, devNull(t)))
+	p, err := endsSomehow.Start(cancelled, finale{"cancelled", said}, WithStdio(nil, nil, devNull(t)), WithGrace(hangs))
 	require.NoError(t, err)
 	_, err = said.Get(ctx)
 	require.NoError(t, err)
@@ -91,7 +91,7 @@ func TestReferenceExitHooksRunLastFirst(t *testing.T) {
 func TestExitHooksOfWorkersRunWhenThePoolIsClosed(t *testing.T) {
 	said, err := NewQueue[string](20)
 	require.NoError(t, err)
-	pool := newPool(t, 1)
+	pool := newPool(t, 1, WithPoolGrace(hangs))
 	for range 3 {
 		_, err := addsHook.Call(t.Context(), pool, said)
 		require.NoError(t, err)
@@ -153,14 +153,15 @@ func init() {
 // and then the process is gone.
 func TestExitHooksOfAnOrphanRun(t *testing.T) {
 	testkit.LeakCheck(t)
-	file := filepath.Join(t.TempDir(), "hook")
-	cmd := testkit.Command("orphansWithHooks")
-	cmd.Args = append(cmd.Args, file)
-	c := testkit.Begin(t, cmd)
-	require.Equal(t, "ready", c.Hear())
-	require.NoError(t, c.Cmd.Process.Kill())
-	require.Error(t, c.Wait(), "until the orphan, too, has closed its standard output")
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, ErrParentDied.Error(), string(text))
+	untilTold(t, func() bool {
+		file := filepath.Join(t.TempDir(), "hook")
+		cmd := testkit.Command("orphansWithHooks")
+		cmd.Args = append(cmd.Args, file)
+		c := testkit.Begin(t, cmd)
+		require.Equal(t, "ready", c.Hear())
+		require.NoError(t, c.Cmd.Process.Kill())
+		require.Error(t, c.Wait(), "until the orphan, too, has closed its standard output")
+		text, err := os.ReadFile(file)
+		return err == nil && string(text) == ErrParentDied.Error()
+	})
 }

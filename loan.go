@@ -38,7 +38,10 @@ func Loan[E any](q *Queue[[]E], n int) (*Loaned[E], error) {
 	if err != nil {
 		return nil, q.wrap("loan", err)
 	}
-	q.view.obj.Hold()
+	if !q.view.obj.Hold() { // another goroutine has just freed it
+		parcel.Close()
+		return nil, q.wrap("loan", ErrClosed)
+	}
 	return &Loaned[E]{queue: q, view: q.view, parcel: parcel, slice: slice}, nil
 }
 
@@ -109,9 +112,8 @@ func (l *Loaned[E]) Discard() {
 // consumed: if this process dies, it is gone.
 type Borrowed[E any] struct {
 	slice  []E
-	parcel *shm.Object // nil if the message was so short that it was copied
-	letGo  func(*shm.Object)
-	queue  *shm.Object
+	view   *queueView[[]E]
+	pickup pickup
 	done   atomic.Bool
 }
 
@@ -132,23 +134,16 @@ func borrow[E any](q *Queue[[]E], take func() (ipc.Taken, error)) (*Borrowed[E],
 	}
 	defer runtime.KeepAlive(q)
 	v := q.view
-	cell, err := v.takeLive(take)
+	p, err := v.take(take)
 	if err != nil {
 		return nil, q.wrap("borrow", err)
 	}
-	b, err := cell.Bytes()
-	var slice []E
-	var parcel *shm.Object
-	if err == nil {
-		slice, parcel, err = v.readAs(b, v.codec.Alias)
-	}
-	cell.Release()
+	slice, err := v.read(&p, v.codec.Alias)
 	if err != nil {
-		v.letGo(parcel)
+		v.dismiss(&p)
 		return nil, q.wrap("borrow", err)
 	}
-	v.obj.Hold()
-	return &Borrowed[E]{slice: slice, parcel: parcel, letGo: v.letGo, queue: v.obj}, nil
+	return &Borrowed[E]{slice: slice, view: v, pickup: p}, nil
 }
 
 // Slice is the message. It may be written to, and not be used after Release.
@@ -160,6 +155,5 @@ func (b *Borrowed[E]) Release() {
 		return
 	}
 	b.slice = nil
-	b.letGo(b.parcel)
-	b.queue.Close()
+	b.view.dismiss(&b.pickup)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -222,12 +223,30 @@ func requireEndWithParent(t *testing.T, c *testkit.Child, family []member) {
 
 func TestTheContextOfAnOrphanSaysWhy(t *testing.T) {
 	testkit.LeakCheck(t)
-	c := testkit.Start(t, "mourned")
-	hearMembers(t, c, map[string]int{"worker": 1, "process": 1})
-	require.NoError(t, c.Cmd.Process.Kill())
-	for range 2 {
-		require.Equal(t, "cause "+ErrParentDied.Error(), c.Hear())
+	untilTold(t, func() bool {
+		c := testkit.Start(t, "mourned")
+		hearMembers(t, c, map[string]int{"worker": 1, "process": 1})
+		require.NoError(t, c.Cmd.Process.Kill())
+		said := []string{c.Hear(), c.Hear()}
+		for _, s := range said {
+			if s != "" {
+				require.Equal(t, "cause "+ErrParentDied.Error(), s)
+			}
+		}
+		return !slices.Contains(said, "")
+	})
+}
+
+// untilTold repeats a try in which somebody has orphanGrace to tell something, until he
+// has: on a busy machine he may have no CPU in that time.
+func untilTold(t *testing.T, try func() bool) {
+	t.Helper()
+	for range 20 {
+		if try() {
+			return
+		}
 	}
+	t.Error("nobody has told what he saw")
 }
 
 // A child in the middle of the tree dies; what is above it goes on.
@@ -248,23 +267,35 @@ var tellsTheCause = Register("test.tellsTheCause", func(ctx context.Context, q *
 })
 
 func TestAGrandchildEndsWithItsOwnParent(t *testing.T) {
-	ctx := t.Context()
 	warmUp(t)
 	testkit.LeakCheck(t)
+	untilTold(t, func() bool { return bereave(t) })
+	requireEmpty(t)
+}
+
+// bereave kills the parent of a grandchild, which tells why its context ended, unless it
+// had no time for that.
+func bereave(t *testing.T, options ...ProcessOption) bool {
+	ctx := t.Context()
 	q, err := NewQueue[string](2)
 	require.NoError(t, err)
-	p, err := bereaved.Start(ctx, q)
+	defer func() { require.NoError(t, q.Free()) }()
+	p, err := bereaved.Start(ctx, q, options...)
 	require.NoError(t, err)
 	s, err := q.Get(ctx)
 	require.NoError(t, err)
 	require.Equal(t, "here", s)
 	require.NoError(t, p.Kill())
-	s, err = q.Get(ctx)
-	require.NoError(t, err)
-	require.Equal(t, ErrParentDied.Error(), s)
+	bounded, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	s, err = q.Get(bounded)
 	require.Error(t, p.Wait(ctx))
-	require.NoError(t, q.Free())
-	requireEmpty(t)
+	if err != nil {
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		return false
+	}
+	require.Equal(t, ErrParentDied.Error(), s)
+	return true
 }
 
 func TestAStoppedProcessKeepsWhatItHolds(t *testing.T) {

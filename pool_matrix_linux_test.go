@@ -170,8 +170,9 @@ func springOnce() {
 	}
 }
 
-// matrixOptions keep every cell short. A stopped worker ends by the timeout.
-var matrixOptions = []PoolOption{WithPoolGrace(30 * time.Millisecond), WithTaskTimeout(2 * time.Second)}
+// matrixOptions keep every cell short. A stopped worker ends by the timeout, which leaves
+// the others time on a busy machine.
+var matrixOptions = []PoolOption{WithPoolGrace(30 * time.Millisecond), WithTaskTimeout(3 * time.Second)}
 
 // A column is when a fault happens. spring makes it happen, and returns the error of
 // the call that it happened to.

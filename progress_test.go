@@ -43,8 +43,7 @@ func TestMessagesAppearAboveTheBar(t *testing.T) {
 		require.NoError(t, err)
 		break
 	}
-	require.True(t, strings.HasPrefix(out.String(), "\rworking\x1b[K\r\x1b[Ka message\n"), "%q", out.String())
-	require.NotContains(t, strings.TrimPrefix(out.String(), "\rworking\x1b[K\r\x1b[Ka message\n"), "\n")
+	require.Regexp(t, `^(\rworking\x1b\[K)+\r\x1b\[Ka message\n[^\n]*$`, out.String())
 }
 
 func TestTheBarIsTakenAwayAtTheEnd(t *testing.T) {
@@ -61,7 +60,7 @@ func TestALineEveryNowAndThenTellsHowFarItIs(t *testing.T) {
 	p := &Progress{Output: &out, Total: 4, begin: time.Now().Add(-time.Second)}
 	p.step()
 	p.tick()
-	require.Regexp(t, `^\[###\.{12}\]  25% 1/4  [01]\.\d/s  [34]s left\n$`, out.String())
+	require.Regexp(t, `^\[###\.{12}\]  25% 1/4  [01]\.\d/s  \d+s left\n$`, out.String())
 }
 
 func TestTheUsualLineFitsIntoEightyColumns(t *testing.T) {

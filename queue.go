@@ -262,23 +262,19 @@ func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
 		return q.unusable()
 	}
 	defer runtime.KeepAlive(q)
+	var err error
 	if q.view.inCell() {
-		cell, err := claim()
-		if err != nil {
-			return q.wrap("put", err)
-		}
-		b, err := q.view.codec.Append(cell.Bytes()[:0], v)
-		if err != nil {
-			cell.Abort()
-			return q.wrap("put", err)
-		}
-		cell.Commit(len(b))
-		return nil
+		err = q.view.ship(claim, func(cell ipc.Claimed) (int, error) {
+			b, err := q.view.codec.Append(cell.Bytes()[:0], v)
+			return len(b), err
+		})
+	} else {
+		err = q.view.putEncoded(v, claim)
 	}
-	if err := q.view.putEncoded(v, claim); err != nil {
-		return q.wrap("put", err)
+	if err != nil {
+		err = q.wrap("put", err)
 	}
-	return nil
+	return err
 }
 
 // Get takes the first message, and waits for one until ctx ends. The error is
@@ -336,10 +332,7 @@ func (q *Queue[T]) get(take func() (ipc.Taken, error)) (v T, err error) {
 		return v, q.unusable()
 	}
 	defer runtime.KeepAlive(q)
-	cell, err := q.view.takeLive(take)
-	if err == nil {
-		v, err = q.view.consume(cell)
-	}
+	v, err = q.view.next(take)
 	if err != nil {
 		err = q.wrap("get", err)
 	}
@@ -431,5 +424,6 @@ func (q *Queue[T]) String() string {
 }
 
 // Free gives this handle back; it cannot be used any more. The queue goes on for
-// those who have handles. Messages that nobody can get any more are dropped.
+// those who have handles. Messages that nobody can get any more are dropped. Who waits
+// by this handle, in another goroutine, gets ErrClosed.
 func (q *Queue[T]) Free() error { return q.free() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 
 	"github.com/mpgo/mp/ipc"
 	"github.com/mpgo/mp/shm"
@@ -24,21 +25,29 @@ func (q *Queue[T]) PutBatch(ctx context.Context, vs []T) (int, error) {
 	if !q.view.inCell() {
 		return q.putEach(ctx, vs)
 	}
-	var cells [batchSize]ipc.Claimed
 	put := 0
 	for put < len(vs) {
-		n, err := q.view.ClaimBatch(ctx, cells[:min(batchSize, len(vs)-put)])
-		if err != nil {
-			return put, q.wrap("put", err)
-		}
-		filled, err := q.view.fill(cells[:n], vs[put:])
-		ipc.CommitBatch(cells[:n], filled)
-		put += filled
+		n, err := q.view.putCells(ctx, vs[put:min(put+batchSize, len(vs))])
+		put += n
 		if err != nil {
 			return put, q.wrap("put", err)
 		}
 	}
 	return put, nil
+}
+
+// putCells puts the first of vs, which are batchSize at most, into their cells.
+func (v *queueView[T]) putCells(ctx context.Context, vs []T) (int, error) {
+	v.Enter()
+	defer v.Leave()
+	var cells [batchSize]ipc.Claimed
+	n, err := v.ClaimBatch(ctx, cells[:len(vs)])
+	if err != nil {
+		return 0, err
+	}
+	filled, err := v.fill(cells[:n], vs)
+	ipc.CommitBatch(cells[:n], filled)
+	return filled, err
 }
 
 // fill encodes a message into each cell. It returns how many it could.
@@ -82,64 +91,87 @@ func (q *Queue[T]) getBatch(ctx context.Context, into []T) (int, error) {
 		return 0, q.unusable()
 	}
 	defer runtime.KeepAlive(q)
-	var cells [batchSize]ipc.Taken
+	get := q.view.getEach
+	if q.view.inCell() {
+		get = q.view.getCells
+	}
 	got := 0
 	for got < len(into) {
-		n, err := q.view.takeBatch(ctx, cells[:min(batchSize, len(into)-got)])
-		if got > 0 && err != nil {
+		n, err := get(ctx, into[got:min(got+batchSize, len(into))])
+		got += n
+		switch {
+		case got > 0 && (err == ErrEmpty || err == ErrClosed):
 			return got, nil // who calls again is told
-		}
-		if err != nil {
-			return 0, q.wrap("get", err)
-		}
-		decoded, err := q.view.consumeBatch(cells[:n], into[got:])
-		got += decoded
-		if err != nil {
+		case err != nil:
 			return got, q.wrap("get", err)
-		}
-		if got > 0 {
+		case got > 0:
 			ctx = atOnce // only the first is waited for
 		}
 	}
 	return got, nil
 }
 
-// takeBatch takes messages, as a batch if they are given back as one. With atOnce it
-// does not wait.
-func (v *queueView[T]) takeBatch(ctx context.Context, cells []ipc.Taken) (int, error) {
-	switch {
-	case !v.inCell():
-		return v.takeEach(ctx, cells)
-	case ctx == atOnce:
-		return v.TryTakeBatch(cells)
+// getEach takes messages one by one, and waits for the first, but not with atOnce.
+func (v *queueView[T]) getEach(ctx context.Context, into []T) (n int, failed error) {
+	take := func() (ipc.Taken, error) {
+		if ctx == atOnce {
+			return v.TryTake()
+		}
+		return v.Take(ctx)
 	}
-	return v.TakeBatch(ctx, cells)
-}
-
-// takeEach takes messages one by one, and waits for the first.
-func (v *queueView[T]) takeEach(ctx context.Context, cells []ipc.Taken) (n int, err error) {
-	if ctx != atOnce {
-		if cells[0], err = v.Take(ctx); err != nil {
+	for i := range into {
+		p, err := v.take(take)
+		if i == 0 && err != nil {
 			return 0, err
 		}
-		n = 1
-	}
-	for ; n < len(cells); n++ {
-		if cells[n], err = v.TryTake(); err != nil {
-			break
+		if err == ErrEmpty || err == ErrClosed {
+			return n, failed
 		}
+		if err == nil {
+			into[n], err = v.read(&p, v.codec.Decode)
+			v.dismiss(&p)
+		}
+		if err == nil {
+			n++
+		}
+		failed = errors.Join(failed, err)
+		ctx = atOnce
 	}
-	if n > 0 {
-		err = nil // who calls again is told
+	return n, failed
+}
+
+// getCells takes messages that lie in their cells, as a batch, and buries those that may
+// not be delivered any more.
+func (v *queueView[T]) getCells(ctx context.Context, into []T) (int, error) {
+	n, exhausted, err := v.takeCells(ctx, into)
+	for _, lease := range exhausted {
+		err = errors.Join(err, v.bury(lease))
+		v.obj.Close()
 	}
 	return n, err
 }
 
-// consumeBatch decodes taken messages and lets go of them. It returns how many it
-// could decode, and the errors of the others.
-func (v *queueView[T]) consumeBatch(cells []ipc.Taken, into []T) (int, error) {
-	var failed error
-	n := 0
+// takeCells waits for the first message, but not with atOnce. Each lease that it returns
+// holds the queue.
+func (v *queueView[T]) takeCells(ctx context.Context, into []T) (n int, exhausted []ipc.Lease, err error) {
+	v.Enter()
+	defer v.Leave()
+	var cells [batchSize]ipc.Taken
+	if ctx == atOnce {
+		n, err = v.TryTakeBatch(cells[:len(into)])
+	} else {
+		n, err = v.TakeBatch(ctx, cells[:len(into)])
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	return v.consumeCells(cells[:n], into)
+}
+
+// consumeCells decodes taken messages and lets go of them. It returns how many it could
+// decode, and the errors of the others.
+func (v *queueView[T]) consumeCells(cells []ipc.Taken, into []T) (n int, exhausted []ipc.Lease, failed error) {
+	tired := false
 	for _, cell := range cells {
 		if v.raw {
 			if b := cell.Exactly(v.codec.Fixed()); b != nil {
@@ -148,11 +180,11 @@ func (v *queueView[T]) consumeBatch(cells []ipc.Taken, into []T) (int, error) {
 				continue
 			}
 		}
-		if lease, ok := cell.OnLease(); ok && lease.Exhausted() {
-			failed = errors.Join(failed, v.bury(lease))
+		if isExhausted(cell) {
+			exhausted, tired = v.keep(exhausted, cell), true
 			continue
 		}
-		m, err := v.decodeOrConsume(cell)
+		m, err := v.decodeCell(cell)
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue
@@ -160,17 +192,32 @@ func (v *queueView[T]) consumeBatch(cells []ipc.Taken, into []T) (int, error) {
 		into[n] = m
 		n++
 	}
-	if v.inCell() {
-		ipc.ReleaseBatch(cells)
+	if tired {
+		cells = slices.DeleteFunc(cells, isExhausted)
 	}
-	return n, failed
+	ipc.ReleaseBatch(cells)
+	return n, exhausted, failed
 }
 
-// decodeOrConsume leaves a message that lies in its cell there, for ReleaseBatch.
-func (v *queueView[T]) decodeOrConsume(cell ipc.Taken) (m T, err error) {
-	if !v.inCell() {
-		return v.consume(cell)
+// keep adds the lease of a cell to those that hold the queue, unless another goroutine
+// has just freed it: then other processes have the message.
+func (v *queueView[T]) keep(leases []ipc.Lease, cell ipc.Taken) []ipc.Lease {
+	lease, _ := cell.OnLease()
+	if !v.obj.Hold() {
+		_ = lease.Nack(0)
+		return leases
 	}
+	return append(leases, lease)
+}
+
+// isExhausted reports whether a message may not be delivered any more.
+func isExhausted(cell ipc.Taken) bool {
+	lease, ok := cell.OnLease()
+	return ok && lease.Exhausted()
+}
+
+// decodeCell decodes a message that lies in its cell.
+func (v *queueView[T]) decodeCell(cell ipc.Taken) (m T, err error) {
 	b, err := cell.Bytes()
 	if err != nil {
 		return m, err

@@ -64,11 +64,24 @@ func (v *queueView[T]) putEncoded(m T, claim func() (ipc.Claimed, error)) error 
 	if len(b) > v.Inline() || v.codec.HasHandles() {
 		return v.putPacked(b[1:], m, claim)
 	}
+	return v.ship(claim, func(cell ipc.Claimed) (int, error) { return copy(cell.Bytes(), b), nil })
+}
+
+// ship claims a cell, which fill fills with so many bytes, and commits it. If another
+// goroutine frees the queue meanwhile, that waits; fill must not wait for it.
+func (v *queueView[T]) ship(claim func() (ipc.Claimed, error), fill func(ipc.Claimed) (int, error)) error {
+	v.Enter()
+	defer v.Leave()
 	cell, err := claim()
 	if err != nil {
 		return err
 	}
-	cell.Commit(copy(cell.Bytes(), b))
+	n, err := fill(cell)
+	if err != nil {
+		cell.Abort()
+		return err
+	}
+	cell.Commit(n)
 	return nil
 }
 
@@ -115,13 +128,13 @@ type packet interface {
 // the cell, the queue keeps it, and not this process: from claim to commit, while
 // the message waits, and until its consumer has let go of the cell.
 func (v *queueView[T]) putParcel(parcel packet, claim func() (ipc.Claimed, error)) error {
-	cell, err := claim()
+	err := v.ship(claim, func(cell ipc.Claimed) (int, error) {
+		return enclose(parcel, v.obj, cell, messageParcel), nil
+	})
 	if err != nil {
 		parcel.Close()
-		return err
 	}
-	cell.Commit(enclose(parcel, v.obj, cell, messageParcel))
-	return nil
+	return err
 }
 
 // enclose makes a parcel belong to a claimed cell of a ring in parent's block, and
@@ -134,40 +147,17 @@ func enclose(parcel packet, parent *shm.Object, cell ipc.Claimed, before ...byte
 	return len(content)
 }
 
-// consume decodes a taken message and lets go of it.
-func (v *queueView[T]) consume(cell ipc.Taken) (m T, err error) {
-	b, err := cell.Bytes()
-	if err != nil {
-		cell.Release()
-		return m, err
-	}
-	m, parcel, err := v.read(b)
-	cell.Release()
-	v.letGo(parcel)
-	return m, err
-}
-
-// read decodes what a cell or a lease has. The parcel, if there is one, is to be let
-// go of after the cell: before, it belongs to the cell, so that another consumer
-// finds it there if this one dies.
-func (v *queueView[T]) read(b []byte) (m T, parcel *shm.Object, err error) {
-	return v.readAs(b, v.codec.Decode)
-}
-
-// readAs is read with another way of decoding what lies in a block of its own.
-func (v *queueView[T]) readAs(b []byte, decode func([]byte) (T, error)) (m T, parcel *shm.Object, err error) {
+// locate finds the encoded message of which a cell or a lease has b. The parcel, if there
+// is one, is held.
+func (v *queueView[T]) locate(b []byte) (message []byte, parcel *shm.Object, err error) {
 	switch {
 	case v.inCell():
-		m, err = v.codec.Decode(b)
+		return b, nil, nil
 	case len(b) > 0 && b[0] == messageHere:
-		m, err = v.codec.Decode(b[1:])
+		return b[1:], nil, nil
 	case len(b) == leastInline && b[0] == messageParcel:
-		parcel, b, err = openParcel(v.obj.Arena(), b[1:])
-		if err == nil {
-			m, err = decode(b)
-		}
-	default:
-		err = fmt.Errorf("a message that makes no sense: %w", shm.ErrDamaged)
+		parcel, message, err = openParcel(v.obj.Arena(), b[1:])
+		return message, parcel, err
 	}
-	return m, parcel, err
+	return nil, nil, fmt.Errorf("a message that makes no sense: %w", shm.ErrDamaged)
 }

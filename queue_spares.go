@@ -78,14 +78,25 @@ func (s *spares) close() {
 // parcel is a block for a message of n bytes, and its room.
 func (v *queueView[T]) parcel(n int) (*shm.Object, []byte, error) {
 	if n >= minSpare && n <= maxSpare {
-		if s := v.openSpares(); s != nil {
-			if p := s.take(n); p != nil {
-				room, err := p.Payload()
-				return p, room, err
-			}
+		if p := v.spare(n); p != nil {
+			room, err := p.Payload()
+			return p, room, err
 		}
 	}
 	return newParcel(v.obj.Arena(), nil, n)
+}
+
+// spare is a spare for n bytes, or nil.
+func (v *queueView[T]) spare(n int) *shm.Object {
+	if !v.obj.Hold() { // another goroutine has just freed it
+		return nil
+	}
+	defer v.obj.Close()
+	s := v.openSpares()
+	if s == nil {
+		return nil
+	}
+	return s.take(n)
 }
 
 // take finds a spare for n bytes. It drops those that are too small: messages have
@@ -113,7 +124,7 @@ func (s *spares) take(n int) *shm.Object {
 	}
 }
 
-// letGo ends the use of a message's block, which may be nil.
+// letGo ends the use of a message's block, which may be nil. The caller holds the queue.
 func (v *queueView[T]) letGo(parcel *shm.Object) {
 	if parcel == nil {
 		return

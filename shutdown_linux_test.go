@@ -53,7 +53,7 @@ func init() {
 
 	addTrial("shutdownTimeout", func(t *trial) {
 		Init()
-		docile, err := waits.Start(t.ctx, false)
+		docile, err := waits.Start(t.ctx, false, WithGrace(hangs))
 		require.NoError(t, err)
 		stubborn, err := waits.Start(t.ctx, true, WithGrace(10*time.Millisecond))
 		require.NoError(t, err)

@@ -154,7 +154,7 @@ func TestRunTellsHowTheFunctionFailed(t *testing.T) {
 
 func TestTheContextEndsAndThenTheProcess(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	p, err := waits.Start(ctx, false)
+	p, err := waits.Start(ctx, false, WithGrace(hangs))
 	require.NoError(t, err)
 	require.True(t, p.Alive())
 	cancel()

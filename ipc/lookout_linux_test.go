@@ -80,8 +80,9 @@ func TestRouseWakesWhoSleeps(t *testing.T) {
 	lookout := NewLookout(r.d)
 	for i := range uint32(100) {
 		lookout.Announce([]*StreamReader{r})
-		go writer.Rouse()
+		roused := start(func() any { writer.Rouse(); return nil })
 		require.NoError(t, lookout.Sleep())
+		ends(t, roused)
 		require.Equal(t, i+1, r.mine.rung.Load())
 		require.Zero(t, r.mine.waiting.Load(), "a commit need not ring, too")
 		_, err := r.TryTake()

@@ -185,6 +185,7 @@ type Ring struct {
 
 	put, get         *gate
 	lease, join      *gate
+	use              *gate // nobody waits there: see Enter
 	lender           *lender
 	putLull, getLull lull
 	putEdge          edge // from Commit to Take
@@ -310,7 +311,7 @@ func OpenRing(d Domain, mem []byte) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{d: d, put: newGate(d), get: newGate(d), lease: newGate(d), join: newGate(d)}
+	r := &Ring{d: d, put: newGate(d), get: newGate(d), lease: newGate(d), join: newGate(d), use: newGate(d)}
 	r.lender = &lender{d: d, words: c.lending, pass: r.passDead, returned: r.wakeConsumer, wakeJoins: r.wakeJoins}
 	c.ring, c.epoch, c.me = r, d.Epoch(), ownerField(d.Self())
 	r.cells.Store(c)
@@ -428,6 +429,8 @@ func (c *cells) full() bool {
 // still be got; then Get and Take return ErrClosed. All who wait look again. It
 // synchronizes before each ErrClosed that it causes.
 func (r *Ring) Close() error {
+	r.Enter()
+	defer r.Leave()
 	c := r.cells.Load()
 	r.putEdge.release()
 	c.closed.Store(1) // observed by claim and take
@@ -448,9 +451,9 @@ func (r *Ring) Closed() bool {
 }
 
 // Detach ends this process's view: everybody who waits through it, or uses it
-// later, gets ErrClosed. Other processes are not concerned. Claimed and taken
-// cells stay valid until they are given back, which must happen before the
-// memory goes away.
+// later, gets ErrClosed. Other processes are not concerned. It returns when nobody
+// waits any more, and nobody is between Enter and Leave. Claimed and taken cells stay
+// valid until they are given back, which must happen before the memory goes away.
 func (r *Ring) Detach() {
 	r.cells.Store(detached)
 	if r.chain != nil {
@@ -460,7 +463,15 @@ func (r *Ring) Detach() {
 	r.get.close()
 	r.lease.close()
 	r.join.close()
+	r.use.close()
 }
+
+// Enter and Leave enclose what must be done with the ring, or with a cell of it, before
+// Detach returns. They may enclose waiting for a cell, which Detach ends, but nothing that
+// may wait for Detach. Claim and Take alone do not do that: it would cost them half their
+// time.
+func (r *Ring) Enter() { r.use.enter() }
+func (r *Ring) Leave() { r.use.leave() }
 
 // detached are the cells of views that were ended: those of an empty and closed
 // ring. So the fast paths need not ask whether there still is a view.

@@ -63,6 +63,7 @@ func TestADeathWithoutAMarkIsKnownByTheParent(t *testing.T) {
 	p := start(t, a, "block", "-")
 	require.Equal(t, "ready", p.line(t))
 	require.NoError(t, p.Signal(syscall.SIGSTOP)) // its guardian sets nothing right
+	require.True(t, p.awaitStop(nil))
 	life := &a.slots[p.self.Slot()].life
 	life.Store(0x0badcafe)
 	p.kill(t)

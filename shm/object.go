@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 // An Object is this process's hold on one block of the arena. All handles of a
@@ -18,9 +19,8 @@ type Object struct {
 	kind  Kind
 	data  []byte
 
-	// Guarded by arena.mu.
-	count   int  // handles
-	closing bool // the last handle is being closed
+	count   atomic.Int64 // handles; 0 is reached, and raised by Open, with arena.mu only
+	closing bool         // the last handle is being closed; guarded by arena.mu
 
 	making sync.Mutex // guards the making of view
 	view   any        // what a layer above keeps for all handles of this process
@@ -51,8 +51,8 @@ func (a *Arena) enter(p place, r Ref) *Object {
 		ref:   r,
 		kind:  Kind(p.head.kind.Load() & kindMask),
 		data:  a.memory(p),
-		count: 1,
 	}
+	o.count.Store(1)
 	a.objects[r.Off] = o
 	return o
 }
@@ -121,7 +121,7 @@ func (o *Object) again(r Ref, kind Kind, typ uint32) (*Object, error) {
 	if err := o.place.head.check(kind, typ); err != nil {
 		return nil, err
 	}
-	o.count++
+	o.count.Add(1)
 	return o, nil
 }
 
@@ -172,11 +172,15 @@ func (o *Object) Arena() *Arena { return o.arena }
 // Bytes is the block's memory, valid until the Object is closed.
 func (o *Object) Bytes() []byte { return o.data }
 
-// Hold adds a handle.
-func (o *Object) Hold() {
-	o.arena.mu.Lock()
-	defer o.arena.mu.Unlock()
-	o.count++
+// Hold adds a handle. It reports false, and does nothing, if the last one has been closed:
+// who has none of his own may be too late.
+func (o *Object) Hold() bool {
+	for n := o.count.Load(); n > 0; n = o.count.Load() {
+		if o.count.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+	return false
 }
 
 // View is what all handles of this process to the block share. The first call
@@ -193,15 +197,23 @@ func (o *Object) View(make func() any) any {
 // Close gives one handle back, and with the last one the hold; a view that is an
 // io.Closer is closed before. The caller closes each handle once.
 func (o *Object) Close() {
-	a := o.arena
-	a.mu.Lock()
-	o.count--
-	last := o.count == 0
-	o.closing = o.closing || last
-	a.mu.Unlock()
-	if last {
+	if o.isLast() {
 		o.giveBack()
 	}
+}
+
+// isLast takes one handle away, and reports whether there is none left.
+func (o *Object) isLast() bool {
+	for n := o.count.Load(); n > 1; n = o.count.Load() {
+		if o.count.CompareAndSwap(n, n-1) {
+			return false
+		}
+	}
+	o.arena.mu.Lock()
+	defer o.arena.mu.Unlock()
+	last := o.count.Add(-1) == 0
+	o.closing = o.closing || last
+	return last
 }
 
 // giveBack ends the hold.

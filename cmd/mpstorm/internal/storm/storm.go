@@ -97,15 +97,15 @@ func (s *storm) failed(format string, args ...any) {
 func (s *storm) rage() error {
 	stop := s.sample()
 	defer stop()
-	end := time.Now().Add(s.Duration)
-	for number := int64(1); s.ctx.Err() == nil; number++ {
-		length := min(watchTime, time.Until(end))
-		if number == 1 {
-			length = 0
-		}
-		over := number > 1 && time.Until(end) <= watchTime
+	if err := (&watch{storm: s, number: 1}).keep(0, false); err != nil {
+		return err
+	}
+	end := time.Now().Add(s.Duration) // the calm of the first does not count
+	for number := int64(2); s.ctx.Err() == nil; number++ {
+		length := time.Until(end)
+		over := length <= watchTime
 		w := &watch{storm: s, number: number}
-		if err := w.keep(length, over); err != nil || over {
+		if err := w.keep(min(watchTime, length), over); err != nil || over {
 			return err
 		}
 	}

@@ -76,9 +76,10 @@ type chainLink struct {
 // A segment is a view of one segment.
 type segment struct {
 	*cells
-	link *chainLink
-	name uint64 // 0 for segment 0
-	busy census // where a message was found the last time
+	link   *chainLink
+	name   uint64 // 0 for the first one
+	number uint32 // of those before it; goes round
+	busy   census // where a message was found the last time
 }
 
 var errPassed = errors.New("beyond the last position")
@@ -92,10 +93,24 @@ func InitGrowingRing(mem []byte, capacity, inline int) error {
 	if capacity&(capacity-1) != 0 {
 		return fmt.Errorf("ipc: a segment of %d cells: it must be a power of two", capacity)
 	}
-	if err := initRing(mem, capacity, inline, 0); err != nil {
+	return initGrowingRing(mem, capacity, inline, 0)
+}
+
+// initGrowingRing begins with a later segment, for tests.
+func initGrowingRing(mem []byte, capacity, inline int, number uint32) error {
+	if err := initSegment(mem, capacity, inline, number); err != nil {
 		return err
 	}
 	shm.At[ringGeometry](mem, 0).chained.grows = 1
+	return nil
+}
+
+// initSegment makes an empty segment of that number, whose positions are those of the lap.
+func initSegment(mem []byte, capacity, inline int, number uint32) error {
+	if err := initRing(mem, capacity, inline, uint64(number)); err != nil {
+		return err
+	}
+	shm.At[ringGeometry](mem, 0).chained.number = number
 	return nil
 }
 
@@ -177,10 +192,9 @@ func (c *chain) extend(last *segment) error {
 		return fmt.Errorf("the queue cannot grow: %w", err)
 	}
 	defer c.segments.Close(name)
-	if err := initRing(mem, int(cells), int(last.inline), last.lap()+1); err != nil {
+	if err := initSegment(mem, int(cells), int(last.inline), last.number+1); err != nil {
 		return err
 	}
-	shm.At[ringGeometry](mem, 0).chained.number = uint32(last.lap() + 1)
 	last.link.next.CompareAndSwap(0, name) // publishes the segment; or another was faster
 	_, err = c.follow(last)
 	return err
@@ -202,9 +216,9 @@ func (c *chain) follow(last *segment) (known bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if s.lap() <= last.lap() { // a damaged chain may go round
+	if !s.isAfter(last) { // a damaged chain may go round
 		c.segments.Close(s.name)
-		return false, fmt.Errorf("ipc: segment %d of the queue after segment %d: %w", s.lap(), last.lap(), shm.ErrDamaged)
+		return false, fmt.Errorf("ipc: segment %d of the queue after segment %d: %w", s.number, last.number, shm.ErrDamaged)
 	}
 	longer := append(list[:len(list):len(list)], s)
 	c.list.Store(&longer)
@@ -252,19 +266,24 @@ func (c *chain) view(name uint64, mem []byte) (*segment, error) {
 	}
 	own.ring, own.me, own.epoch = c.ring, main.me, main.epoch
 	own.closed, own.puts, own.frees, own.lending, own.notes = main.closed, main.puts, main.frees, main.lending, main.notes
-	own.end = (uint64(link.number) + 1) << own.shift
-	return &segment{cells: own, link: link, name: name}, nil
+	number := link.number // loaded once
+	own.end = (uint64(number) + 1) << own.shift
+	return &segment{cells: own, link: link, name: name, number: number}, nil
 }
 
-// lap is the segment's number, as its positions have it.
-func (s *segment) lap() uint64 { return (s.end - 1) >> s.shift }
+// isAfter reports whether s comes after t, or t is nil. Numbers go round.
+func (s *segment) isAfter(t *segment) bool { return t == nil || int32(s.number-t.number) > 0 }
+
+// lap is the segment's number, as its cells and the stamps of its positions have it:
+// that goes round earlier.
+func (s *segment) lap() uint64 { return uint64(s.number) << lapShift >> lapShift }
 
 // take makes one attempt at each segment, until one has not been passed.
 func (c *chain) take() (Taken, error) {
 	c.catchUpIfCalled()
-	lap := uint64(0)
+	var last *segment
 	for {
-		t, s, err := c.takeFrom(lap)
+		t, s, err := c.takeAfter(last)
 		if err != errPassed {
 			c.retire()
 			return t, err
@@ -278,18 +297,18 @@ func (c *chain) take() (Taken, error) {
 		case !known:
 			return Taken{}, ErrEmpty
 		}
-		lap = s.lap() + 1
+		last = s
 	}
 }
 
-// takeFrom makes one attempt at the first segment from a lap on; if there is none,
-// that is errPassed of the last one.
-func (c *chain) takeFrom(lap uint64) (Taken, *segment, error) {
+// takeAfter makes one attempt at the first segment after another one, or of all; if there
+// is none, that is errPassed of the last one.
+func (c *chain) takeAfter(last *segment) (Taken, *segment, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	var s *segment
 	for _, s = range *c.list.Load() {
-		if s.lap() >= lap {
+		if s.isAfter(last) {
 			t, err := s.take()
 			return t, s, err
 		}
@@ -344,7 +363,8 @@ func (c *chain) passDead(stamp uint64, owner shm.Incarnation) bool {
 			s.passDead(stamp, owner)
 		}
 	}
-	return stamp>>32 <= list[len(list)-1].lap()
+	newest := list[len(list)-1].lap()
+	return int32((newest-stamp>>32)<<lapShift>>32) >= 0 // laps go round
 }
 
 // catchUpIfCalled makes all segments known before somebody looks for messages that
@@ -403,6 +423,7 @@ func (c *chain) redeliver() (Lease, bool, error) {
 
 // length is how many messages the segments have.
 func (c *chain) length() int {
+	c.catchUp()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	n := 0
@@ -412,8 +433,10 @@ func (c *chain) length() int {
 	return n
 }
 
-// catchUp opens all segments that there are by now.
+// catchUp opens all segments that there are by now, and lets go of those that all have
+// left: a process that only looks would keep them.
 func (c *chain) catchUp() {
+	defer c.retire()
 	for {
 		list := *c.list.Load()
 		if known, err := c.follow(list[len(list)-1]); !known || err != nil {

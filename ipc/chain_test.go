@@ -105,8 +105,13 @@ func aChain(t testing.TB, n, capacity int) ([]*Ring, []*mate, deed) {
 }
 
 func aLendingChain(t testing.TB, n, capacity, leases int) ([]*Ring, []*mate, deed) {
+	return aChainFrom(t, 0, n, capacity, leases)
+}
+
+// aChainFrom begins with a segment of that number.
+func aChainFrom(t testing.TB, number uint32, n, capacity, leases int) ([]*Ring, []*mate, deed) {
 	mem := ringMemory(t, capacity, 8)
-	require.NoError(t, InitGrowingRing(mem, capacity, 8))
+	require.NoError(t, initGrowingRing(mem, capacity, 8, number))
 	land := deed{&ground{main: mem, last: 1, plots: make(map[uint64]*plot)}}
 	w := newWorld(t)
 	var rings []*Ring
@@ -160,6 +165,29 @@ func TestGrowingRingShrinksAgain(t *testing.T) {
 	}
 	mustPut(t, rings[1], "late")
 	require.Equal(t, "late", mustTake(t, rings[2]))
+}
+
+// A process that only looks sees all messages, and keeps no segment that is passed.
+func TestGrowingRingIsCountedByWhoOnlyLooks(t *testing.T) {
+	rings, _, land := aChain(t, 3, 1)
+	looks := map[string]func() bool{
+		"Len":      func() bool { return rings[2].Len() > 0 },
+		"readable": func() bool { return rings[2].readable() == nil },
+	}
+	for name, some := range looks {
+		for i := range 100 {
+			mustPut(t, rings[0], fmt.Sprint(i))
+			require.True(t, some(), "%s after %d", name, i)
+		}
+		for i := range 100 {
+			require.True(t, some(), name)
+			require.Equal(t, fmt.Sprint(i), mustTake(t, rings[1]))
+		}
+		require.False(t, some(), name)
+		_, err := rings[0].TryGet(nil)
+		require.ErrorIs(t, err, ErrEmpty)
+		require.LessOrEqual(t, land.segments(), 1, "%s keeps none", name)
+	}
 }
 
 func TestGrowingRingOpenedLate(t *testing.T) {

@@ -384,11 +384,17 @@ func (r *Ring) Note(i int) *shared.Uint64 { return &r.cells.Load().notes[i] }
 // those that somebody has are not, unless it returned them or is dead: they came
 // back. It may be outdated when it returns.
 func (r *Ring) Len() int {
+	r.Enter() // to look may open segments
+	defer r.Leave()
+	c := r.cells.Load()
+	if c == detached {
+		return 0
+	}
 	back := r.lender.back()
 	if r.chain != nil {
 		return back + r.chain.length()
 	}
-	return back + r.cells.Load().length()
+	return back + c.length()
 }
 
 func (c *cells) length() int {

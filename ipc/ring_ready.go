@@ -83,9 +83,10 @@ func (r *Ring) readable() error {
 }
 
 func (c *chain) readable() error {
-	lap := uint64(0)
+	c.retire()
+	var last *segment
 	for {
-		s, err := c.readableFrom(lap)
+		s, err := c.readableAfter(last)
 		if err != errPassed {
 			return err
 		}
@@ -98,16 +99,16 @@ func (c *chain) readable() error {
 		case !known:
 			return ErrEmpty
 		}
-		lap = s.lap() + 1
+		last = s
 	}
 }
 
-func (c *chain) readableFrom(lap uint64) (*segment, error) {
+func (c *chain) readableAfter(last *segment) (*segment, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	var s *segment
 	for _, s = range *c.list.Load() {
-		if s.lap() >= lap {
+		if s.isAfter(last) {
 			return s, s.readable()
 		}
 	}

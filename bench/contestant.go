@@ -104,8 +104,12 @@ func (c inTiny) Command(job side.Job) (*exec.Cmd, error) {
 
 // has is for a side that can do some works, whatever the rest of the job.
 func has(works side.Works) func(side.Job) bool {
-	return func(job side.Job) bool { return works[job.Work] != nil && job.Batch == 0 }
+	return func(job side.Job) bool { return works[job.Work] != nil && common(job) }
 }
+
+// common reports whether the job has nothing in it that is mp's only: batches, or
+// bystanders.
+func common(job side.Job) bool { return job.Batch == 0 && job.Bystanders == 0 }
 
 // onlySmall is for a side whose messages have one size.
 func onlySmall(works side.Works) func(side.Job) bool {
@@ -126,7 +130,7 @@ func (c inC) Name() string      { return c.name }
 func (c inC) Kind() result.Kind { return c.kind }
 
 // Can is a matter of mutexes only for the plain one. For a batch the limit is that
-// of single messages.
+// of single messages, and with bystanders that without.
 func (c inC) Can(job side.Job) bool {
 	if c.kind == result.Peer {
 		return job.Work == side.MutexAlone || job.Work == side.MutexContended && job.Goroutines == 0
@@ -162,7 +166,7 @@ func (c pythons) Can(job side.Job) bool {
 		return job.Work == side.Start
 	}
 	crowd := max(job.Workers, job.Producers+job.Consumers) > 8
-	return slices.Contains(python.Works(), job.Work) && job.Goroutines == 0 && !crowd && job.Batch == 0
+	return slices.Contains(python.Works(), job.Work) && job.Goroutines == 0 && !crowd && common(job)
 }
 
 func (c pythons) Command(job side.Job) (*exec.Cmd, error) {

@@ -15,6 +15,7 @@ type curve struct {
 	points []int
 	label  func(int) string
 	row    func(x int) row // the rest
+	flat   bool            // the last point must come close to the first
 }
 
 var curves = []curve{
@@ -47,10 +48,13 @@ var curves = []curve{
 		row: func(n int) row {
 			return row{
 				job:  side.Job{Work: side.Queue, Size: small, Capacity: n, Producers: 1, Consumers: 1},
-				unit: result.Millions,
+				unit: result.Millions, longer: 1 + n/(256<<10), // so that warming up comes to every cell
 			}
 		},
+		flat: true,
 	},
+	idleCurve("queue-idle", "other processes that have it and do nothing", false),
+	idleCurve("queue-idle-used", "other processes that have used it once and do nothing", true),
 	{
 		Curve:  result.Curve{Name: "queue-processes", Title: "Queue: messages of 64 B against processes, half of them producers"},
 		point:  "Queue, 64 B, %s processes, half of them producers",
@@ -80,6 +84,21 @@ var curves = []curve{
 	},
 }
 
+// idleCurve is one producer and one consumer of a queue, against bystanders.
+func idleCurve(name, bystanders string, used bool) curve {
+	return curve{
+		Curve:  result.Curve{Name: name, Title: "Queue: messages of 64 B against " + bystanders},
+		point:  "Queue, 64 B, 1 producer, 1 consumer, " + bystanders + ": %s",
+		points: []int{1, 4, 16, 64}, label: strconv.Itoa,
+		row: func(n int) row {
+			job := oneToOne
+			job.Bystanders, job.Used = n, used
+			return row{job: job, unit: result.Millions}
+		},
+		flat: true,
+	}
+}
+
 var sizes = []int{8, 64, 512, 4 << 10, 32 << 10, 256 << 10, 2 << 20, 16 << 20, 64 << 20}
 
 // slots is how many messages of a size fit: 256 KiB of them, at least 2.
@@ -103,13 +122,23 @@ func curveRows(few bool) (rows []*row) {
 		if few {
 			points = []int{points[0], points[len(points)/2]}
 		}
-		for _, x := range points {
-			r := c.row(x)
-			r.name = fmt.Sprintf("scale/%s/%d", c.Name, x)
-			r.title = fmt.Sprintf(c.point, c.label(x))
-			r.curve, r.x = &c.Curve, float64(x)
-			rows = append(rows, &r)
-		}
+		rows = append(rows, c.rows(points)...)
+	}
+	return rows
+}
+
+// rows are some points of the curve.
+func (c *curve) rows(points []int) (rows []*row) {
+	for _, x := range points {
+		r := c.row(x)
+		r.name = fmt.Sprintf("scale/%s/%d", c.Name, x)
+		r.title = fmt.Sprintf(c.point, c.label(x))
+		r.curve, r.x = &c.Curve, float64(x)
+		rows = append(rows, &r)
+	}
+	if first, last := rows[0], rows[len(rows)-1]; c.flat {
+		last.base = &base{first.name, first.job}
+		last.must, last.aim = result.TimesBase(0.5), result.TimesBase(0.8)
 	}
 	return rows
 }

@@ -105,7 +105,7 @@ func TestInterruptLeavesNoProcess(t *testing.T) {
 }
 
 func TestARunLeavesNoProcessAndNoFile(t *testing.T) {
-	cmd, mark := bench(t, "-quick", "-run", "^(mutex|queue/1-1|pool/call|start)", "-json")
+	cmd, mark := bench(t, "-quick", "-run", "^(mutex|queue/1-1|scale/queue-idle-used/4|pool/call|start)", "-json")
 	cmd.Env = append(cmd.Env, "TMPDIR="+t.TempDir())
 	temporary := cmd.Env[len(cmd.Env)-1][len("TMPDIR="):]
 	stdout, stderr, code := runBench(t, cmd)

@@ -14,12 +14,14 @@ const (
 	bitmap   = 35 << 20
 )
 
+// oneToOne is the queue at its simplest.
+var oneToOne = side.Job{Work: side.Queue, Size: small, Capacity: capacity, Producers: 1, Consumers: 1}
+
 // tableRows are what mp promises to be fast at, and what is asked of it: "must" is
 // the least that is good enough, "aim" is what it is to become.
 func tableRows() []*row {
 	times, timesBase, absolute := result.Times, result.TimesBase, result.Absolute
 	ns := func(d time.Duration) *result.Target { return absolute(float64(d)) }
-	oneToOne := side.Job{Work: side.Queue, Size: small, Capacity: capacity, Producers: 1, Consumers: 1}
 	single := &base{"queue/1-1", oneToOne}
 	return []*row{
 		{

@@ -11,7 +11,7 @@ import (
 // loans moves messages that are filled and read where they lie.
 func loans(job side.Job) (side.Sample, error) {
 	job.Producers, job.Consumers = 1, 1
-	return traffic(job, lend, borrow)
+	return traffic(job, roles[[]byte]{produce: lend, consume: borrow})
 }
 
 var lend = mp.Register("lend messages", func(ctx context.Context, p queuePost[[]byte]) (gauge.Tally, error) {

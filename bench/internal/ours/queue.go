@@ -3,6 +3,7 @@ package ours
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 
 	"github.com/mpgo/mp"
@@ -17,20 +18,24 @@ var (
 
 func measureQueue(job side.Job) (side.Sample, error) {
 	if job.Size == len(message{}) {
-		return traffic(job, fixedQueue.produce, fixedQueue.consume)
+		return traffic(job, fixedQueue.roles)
 	}
-	return traffic(job, bytesQueue.produce, bytesQueue.consume)
+	return traffic(job, bytesQueue.roles)
 }
 
 // A queueWork moves messages of a type from producers to consumers.
 type queueWork[T any] struct {
-	sample  func(size int) T
-	read    func(*T)
-	produce *mp.Func[queuePost[T], gauge.Tally]
-	consume *mp.Func[queuePost[T], gauge.Tally]
+	roles[T]
+	sample func(size int) T
+	read   func(*T)
 }
 
-// A queuePost is what a producer or consumer is told.
+// Roles are what the processes do that have a queue.
+type roles[T any] struct {
+	produce, consume, standBy *mp.Func[queuePost[T], gauge.Tally]
+}
+
+// A queuePost is what a process is told that has a queue.
 type queuePost[T any] struct {
 	Post  post
 	Queue *mp.Queue[T]
@@ -40,40 +45,92 @@ func newQueueWork[T any](name string, sample func(int) T, read func(*T)) *queueW
 	w := &queueWork[T]{sample: sample, read: read}
 	w.produce = mp.Register("producer of "+name, w.producer)
 	w.consume = mp.Register("consumer of "+name, w.consumer)
+	w.standBy = mp.Register("bystander of "+name, w.bystander)
 	return w
 }
 
-// traffic has processes produce and consume, and counts what arrives.
-func traffic[T any](job side.Job, produce, consume *mp.Func[queuePost[T], gauge.Tally]) (side.Sample, error) {
+// traffic has processes produce and consume while others stand by, and counts what
+// arrives.
+func traffic[T any](job side.Job, r roles[T]) (side.Sample, error) {
 	queue, err := mp.NewQueue[T](job.Capacity)
 	if err != nil {
 		return side.Sample{}, err
 	}
-	start, err := newStart(job.Producers + job.Consumers)
+	dismiss, err := r.gather(job, queue)
 	if err != nil {
 		return side.Sample{}, err
 	}
-	var producers, consumers crew
-	for i := range job.Producers {
-		producers.add(process(produce, queuePost[T]{post{job, i, start}, queue}))
-	}
-	for i := range job.Consumers {
-		consumers.add(process(consume, queuePost[T]{post{job, job.Producers + i, start}, queue}))
-	}
-	if err := start.give(context.Background(), job.Budget); err != nil {
-		return side.Sample{}, err
-	}
-	if _, err := producers.sum(); err != nil {
-		return side.Sample{}, err
-	}
-	if err := queue.Close(); err != nil {
-		return side.Sample{}, err
-	}
-	got, err := consumers.sum()
-	if err != nil {
+	got, err := r.move(job, queue)
+	if err := errors.Join(err, dismiss()); err != nil {
 		return side.Sample{}, err
 	}
 	return got.Throughput(), nil
+}
+
+// gather has the bystanders get hold of the queue. They wait for a start that is
+// given by dismiss, when everything else is over.
+func (r roles[T]) gather(job side.Job, queue *mp.Queue[T]) (dismiss func() error, err error) {
+	end, err := newStart(job.Bystanders)
+	if err != nil {
+		return nil, err
+	}
+	var all crew
+	for i := range job.Bystanders {
+		all.add(process(r.standBy, queuePost[T]{post{job, job.Producers + job.Consumers + i, end}, queue}))
+	}
+	dismiss = func() error {
+		err := end.Set.Set()
+		_, failed := all.sum()
+		return errors.Join(err, failed)
+	}
+	_, err = end.Ready.Wait(context.Background())
+	return dismiss, err
+}
+
+// move has processes produce and consume, and sums up what the consumers got.
+func (r roles[T]) move(job side.Job, queue *mp.Queue[T]) (got gauge.Tally, err error) {
+	start, err := newStart(job.Producers + job.Consumers)
+	if err != nil {
+		return got, err
+	}
+	var producers, consumers crew
+	for i := range job.Producers {
+		producers.add(process(r.produce, queuePost[T]{post{job, i, start}, queue}))
+	}
+	for i := range job.Consumers {
+		consumers.add(process(r.consume, queuePost[T]{post{job, job.Producers + i, start}, queue}))
+	}
+	if err := start.give(context.Background(), job.Budget); err != nil {
+		return got, err
+	}
+	if _, err := producers.sum(); err != nil {
+		return got, err
+	}
+	if err := queue.Close(); err != nil {
+		return got, err
+	}
+	return consumers.sum()
+}
+
+// bystander has the queue and leaves it alone, if need be after having used it once.
+func (w *queueWork[T]) bystander(ctx context.Context, p queuePost[T]) (gauge.Tally, error) {
+	defer runtime.KeepAlive(p.Queue)
+	if p.Post.Job.Used {
+		if err := w.useOnce(ctx, p); err != nil {
+			return gauge.Tally{}, err
+		}
+	}
+	_, err := p.Post.take(ctx)
+	return gauge.Tally{}, err
+}
+
+// useOnce puts a message and gets one, which may be another bystander's.
+func (w *queueWork[T]) useOnce(ctx context.Context, p queuePost[T]) error {
+	if err := p.Queue.Put(ctx, w.sample(p.Post.Job.Size)); err != nil {
+		return err
+	}
+	_, err := p.Queue.Get(ctx)
+	return err
 }
 
 // producer puts messages as long as there is to be measured. What it counts nobody

@@ -68,16 +68,8 @@ func HTML(w io.Writer, r *result.Report) error {
 
 func dotChart(row *result.Row) chart {
 	c := chart{
-		Name: row.Name, Title: row.Title, Unit: row.Unit.Name, Better: better(row.Unit), Mark: mark(row), Why: row.Skipped,
-	}
-	if row.Must != nil {
-		c.Asked = "must be " + row.Must.Format(row.Unit) + ", is to become " + row.Aim.Format(row.Unit)
-		switch row.Must.To {
-		case result.Limit:
-			c.Asked += " the limit"
-		case result.Base:
-			c.Asked += " " + row.Standard().Name
-		}
+		Name: row.Name, Title: row.Title, Unit: row.Unit.Name, Better: better(row.Unit),
+		Asked: asked(row), Mark: mark(row), Why: row.Skipped,
 	}
 	if c.Why == "" {
 		c.Picture = dots(row)
@@ -85,9 +77,30 @@ func dotChart(row *result.Row) chart {
 	return c
 }
 
+// asked is what mp must reach in the row, and aims at; empty if nothing is asked.
+func asked(row *result.Row) string {
+	if row.Must == nil {
+		return ""
+	}
+	text := "must be " + row.Must.Format(row.Unit) + ", is to become " + row.Aim.Format(row.Unit)
+	switch row.Must.To {
+	case result.Limit:
+		text += " the limit"
+	case result.Base:
+		text += " " + row.Standard().Name
+	}
+	return text
+}
+
 func lineChart(curve *curve) chart {
-	u := curve.rows[0].Unit
-	c := chart{Name: "scale/" + curve.Name, Title: curve.Title, Unit: u.Name, Better: better(u), Why: curve.rows[0].Skipped}
+	u, last := curve.rows[0].Unit, curve.rows[len(curve.rows)-1]
+	c := chart{
+		Name: "scale/" + curve.Name, Title: curve.Title, Unit: u.Name, Better: better(u),
+		Mark: mark(last), Why: curve.rows[0].Skipped,
+	}
+	if last.Must != nil { // something is asked of the last point only
+		c.Asked = "at " + curve.amount(last.X) + " it " + asked(last)
+	}
 	if c.Why != "" {
 		return c
 	}

@@ -67,6 +67,8 @@ func sample() *result.Report {
 			Sides: []*result.Side{gave("C", result.Limit, cost), gave("pipe", result.Peer, 9*cost), gave("mp", result.Ours, 2*cost)},
 		})
 	}
+	last := r.Rows[len(r.Rows)-1]
+	last.Must, last.Aim = result.Times(3), result.Times(1)
 	return r
 }
 
@@ -142,7 +144,8 @@ func TestThePageNeedsNothingElse(t *testing.T) {
 	assert.Contains(t, page, "There &amp; back ✓")
 	assert.Contains(t, page, "channel &lt;1&gt;")
 	assert.Contains(t, page, "there is one CPU")
-	assert.Contains(t, page, "Cost against size")
+	assert.Contains(t, page, "Cost against size ✓<small>")
+	assert.Contains(t, page, "at 1 MiB it must be ≤ 3.00 ×, is to become ≤ 1.00 × the limit")
 	assert.Contains(t, page, `<td class="number slow">400</td>`)
 	assert.Contains(t, page, "is to become ≥ 4.00 × single")
 	assert.Equal(t, 5, strings.Count(page, "<svg"), "four rows that were measured, and a curve")

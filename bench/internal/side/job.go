@@ -38,6 +38,8 @@ type Job struct {
 	Capacity   int           `json:"capacity,omitempty"`   // messages that fit
 	Producers  int           `json:"producers,omitempty"`  // processes
 	Consumers  int           `json:"consumers,omitempty"`  // processes
+	Bystanders int           `json:"bystanders,omitempty"` // processes that have the queue, too, and do nothing
+	Used       bool          `json:"used,omitempty"`       // each bystander has put and got a message before
 	Workers    int           `json:"workers,omitempty"`    // processes
 	Goroutines int           `json:"goroutines,omitempty"` // of each process
 	Batch      int           `json:"batch,omitempty"`      // messages put and got at once

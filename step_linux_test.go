@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -55,6 +56,7 @@ const tooLong = 50 * time.Millisecond
 // A feat is an operation of one process on objects that it shares with others.
 type feat struct {
 	lay   func(p *ordeal)                           // makes the objects of p.scene
+	dead  func(ctx context.Context, s *scene) error // what a process had done that died before the victim began; may be nil
 	ready func(ctx context.Context, s *scene) error // what the victim has done before; may be nil
 	do    func(ctx context.Context, s *scene) error // the operation; it does not block
 	check func(p *ordeal)                           // what the survivor finds, and does
@@ -83,6 +85,15 @@ var victims = Register("test.victim", func(ctx context.Context, in victimRole) (
 		func(thread int) { fmt.Println(thread) },
 		func() { err = f.do(ctx, &in.Scene) })
 	return 0, err
+})
+
+// A goner does what another process had done before it died, and dies.
+var goners = Register("test.goner", func(ctx context.Context, in victimRole) (int, error) {
+	if err := feats[in.Feat].dead(ctx, &in.Scene); err != nil {
+		return 0, err
+	}
+	killMyself()
+	return 0, nil
 })
 
 // A witness does what feats want another process to do.
@@ -115,6 +126,7 @@ type ordeal struct {
 
 	peer     *Conn[int64] // the other end of scene.End, or
 	longPeer *Conn[[]byte]
+	heard    <-chan error // how it ended for who waited there, or nil
 
 	orders   *Queue[victimRole]
 	said     *Queue[string]
@@ -243,6 +255,9 @@ func (p *ordeal) begin() *stepkill.Victim {
 	p.reported, p.over = false, false
 	p.scene = scene{}
 	p.lay(p)
+	if p.dead != nil {
+		p.loseOne()
+	}
 	thread, goOn := p.startVictim()
 	if p.sleep != nil {
 		p.order()
@@ -262,10 +277,19 @@ func (p *ordeal) begin() *stepkill.Victim {
 	} else {
 		require.NoError(p, err)
 	}
-	a, err := arena()
-	require.NoError(p, err)
-	p.epoch = a.Epoch().Load()
+	p.epoch = deathEpoch(p)
 	return v
+}
+
+// loseOne has a process die before the victim begins, and everybody told of it.
+func (p *ordeal) loseOne() {
+	epoch := deathEpoch(p)
+	goner, err := goners.Start(context.Background(), victimRole{p.name, p.scene})
+	require.NoError(p, err)
+	var exit *ExitError
+	require.ErrorAs(p, goner.Wait(p.ctx), &exit)
+	require.Equal(p, syscall.SIGKILL, exit.Signal)
+	p.awaitDeathOf(goner, epoch)
 }
 
 // giveTime gives everybody as long as it may take, from now on.
@@ -352,10 +376,20 @@ func (p *ordeal) awaitWitness() {
 }
 
 // awaitDeath waits until everybody has been told of the victim's death.
-func (p *ordeal) awaitDeath() {
+func (p *ordeal) awaitDeath() { p.awaitDeathOf(p.process, p.epoch) }
+
+// awaitDeathOf does so for any process that was alive at that epoch.
+func (p *ordeal) awaitDeathOf(process *Process, epoch uint32) {
 	a, err := arena()
 	require.NoError(p, err)
-	eventually(p, func() bool { return !a.Alive(p.process.inc) && a.Epoch().Load() != p.epoch }, "an announced death")
+	eventually(p, func() bool { return !a.Alive(process.inc) && deathEpoch(p) != epoch }, "an announced death")
+}
+
+// deathEpoch is how many deaths were announced.
+func deathEpoch(t require.TestingT) uint32 {
+	a, err := arena()
+	require.NoError(t, err)
+	return a.Epoch().Load()
 }
 
 // A process is killed after an instruction of an operation, for each of them. The

@@ -21,8 +21,11 @@ type scene struct {
 	Counts      *Array[int64] // see count…
 	Queue       *Queue[int64]
 	Letters     *Queue[[]byte]
+	Values      *Queue[*Value[int64]]
+	Ends        *Queue[*Conn[int64]]
 	Dead        *Queue[int64] // its dead letters
 	DeadLetters *Queue[[]byte]
+	DeadValues  *Queue[*Value[int64]]
 	End         *Conn[int64] // the victim's, as the next
 	LongEnd     *Conn[[]byte]
 	File        *File // the writing end of a pipe
@@ -53,8 +56,11 @@ func (s *scene) free() {
 	freeIfAny(s.Counts)
 	freeIfAny(s.Queue)
 	freeIfAny(s.Letters)
+	freeIfAny(s.Values)
+	freeIfAny(s.Ends)
 	freeIfAny(s.Dead)
 	freeIfAny(s.DeadLetters)
+	freeIfAny(s.DeadValues)
 	freeIfAny(s.File)
 }
 

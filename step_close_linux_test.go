@@ -37,33 +37,22 @@ func init() {
 			require.NoError(p, p.Queue.Join(p.ctx))
 		},
 	}
-	feats["Conn.CloseSend while the peer waits"] = feat{
-		lay:   layAwaitedEnd,
-		ready: func(ctx context.Context, s *scene) error { return shortPipe.sends(ctx, s, inTheEnd) },
-		do:    func(_ context.Context, s *scene) error { return s.End.CloseSend() },
-		check: func(p *ordeal) {
-			p.checkHeardEnd()
-			require.ErrorIs(p, p.peer.Send(p.ctx, 7), ErrPeerDied)
-			require.NoError(p, p.peer.Close())
+	closing := feat{
+		lay: func(p *ordeal) {
+			p.Ends, p.Counts = newly(NewQueue[*Conn[int64]](1)), newly(NewArray[int64](stageCounts))
 		},
+		ready: func(ctx context.Context, s *scene) error { return s.sendsSome(ctx) },
+		by:    func(ctx context.Context, s *scene) error { return s.hearsEnd(ctx) },
+		sleep: func(s *scene) bool { return s.Counts.At(countGot) == sentBefore },
 	}
-	feats["Conn.Close while the peer waits"] = feat{
-		lay:   layAwaitedEnd,
-		ready: func(ctx context.Context, s *scene) error { return shortPipe.sends(ctx, s, inTheEnd) },
-		do:    func(_ context.Context, s *scene) error { return s.End.Close() },
-		check: func(p *ordeal) {
-			p.checkHeardEnd()
-			err := p.peer.Send(p.ctx, 7)
-			if p.over || !errors.Is(err, ErrPeerDied) {
-				require.ErrorIs(p, err, io.ErrClosedPipe)
-			}
-			require.NoError(p, p.peer.Close())
-		},
-	}
-}
+	closing.do = func(_ context.Context, s *scene) error { return s.End.CloseSend() }
+	closing.check = func(p *ordeal) { p.checkHeard(0) }
+	feats["Conn.CloseSend while the peer waits"] = closing
 
-// inTheEnd is how many numbers a victim has sent when it closes its end of a pipe.
-const inTheEnd = 2
+	closing.do = func(_ context.Context, s *scene) error { return s.End.Close() }
+	closing.check = func(p *ordeal) { p.checkHeard(1) }
+	feats["Conn.Close while the peer waits"] = closing
+}
 
 // addCloseFeat adds that a queue of some numbers is closed while the witness waits at that
 // doorbell of it.
@@ -100,35 +89,64 @@ func (p *ordeal) checkClosed(numbers []int64) {
 	require.ErrorIs(p, err, ErrClosed)
 }
 
-// layAwaitedEnd makes a pipe at whose other end somebody waits.
-func layAwaitedEnd(p *ordeal) {
-	shortPipe.lay(p)
-	peer := p.peer
-	p.heard = begin(func() error {
-		for n := int64(0); ; n++ {
-			got, err := peer.Recv(context.Background())
-			switch {
-			case err == nil && got == n:
-			case err != nil && n == inTheEnd:
-				return err
-			default:
-				return fmt.Errorf("the number %d as the %dth, and the error %v", got, n, err)
-			}
-		}
-	})
+// sentBefore is how many numbers a victim has sent when it closes its end of a pipe.
+const sentBefore = 2
+
+// sendsSome makes a pipe for the victim and the witness, and sends some numbers.
+func (s *scene) sendsSome(ctx context.Context) error {
+	mine, other, err := NewPipe[int64]()
+	if err != nil {
+		return err
+	}
+	s.End = mine
+	for n := range int64(sentBefore) {
+		err = errors.Join(err, mine.Send(ctx, n))
+	}
+	return errors.Join(err, s.Ends.Put(ctx, other))
 }
 
-// checkHeardEnd requires that who waits for a message of the victim is told of the end:
-// that it closed its end, if it was done, or that it died.
-func (p *ordeal) checkHeardEnd() {
-	var err error
-	select {
-	case err = <-p.heard:
-	case <-p.ctx.Done():
-		err = p.ctx.Err()
+// hearsEnd receives what the victim sends, and waits for more until it is told of the end.
+// Then it sends until it is told why it should not; as long as there is room, that may be
+// later than the victim's death.
+func (s *scene) hearsEnd(ctx context.Context) error {
+	end, err := s.Ends.Get(ctx)
+	if err != nil {
+		return err
 	}
-	if p.over || !errors.Is(err, ErrPeerDied) {
-		require.Equal(p, io.EOF, err)
+	for n := int64(0); err == nil; n++ {
+		var got int64
+		if got, err = end.Recv(ctx); err == nil {
+			err = equal(int(n), int(got))
+			AddAt(s.Counts, countGot, 1)
+		}
 	}
-	p.awaitDeath() // before, what is sent may still be taken
+	if err := s.countClose(countClosed, err, io.EOF); err != nil {
+		return err
+	}
+	for err = nil; err == nil; {
+		err = end.Send(ctx, 7)
+	}
+	return errors.Join(s.countClose(countSendClosed, err, io.ErrClosedPipe), end.Close())
+}
+
+// countClose counts an end that the victim made; it may have died instead.
+func (s *scene) countClose(i int, err, closed error) error {
+	if err == closed {
+		AddAt(s.Counts, i, 1)
+		return nil
+	}
+	if errors.Is(err, ErrPeerDied) {
+		return nil
+	}
+	return err
+}
+
+// checkHeard is for a victim that closes its end of a pipe, where the witness waits: the
+// direction to the witness, and perhaps the other one. What was not closed ends when the
+// victim dies.
+func (p *ordeal) checkHeard(other int64) {
+	p.awaitWitness()
+	require.EqualValues(p, sentBefore, p.Counts.At(countGot))
+	p.oneOf(0, 1, p.Counts.At(countClosed))
+	p.oneOf(0, other, p.Counts.At(countSendClosed))
 }

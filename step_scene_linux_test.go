@@ -33,11 +33,13 @@ type scene struct {
 
 // What is counted in a scene.
 const (
-	countInside    = iota // who has the lock
-	countRecovered        // who has recovered it
-	countDone             // what was to be done once
-	countGot              // what the witness got
-	countSent             // how many messages were sent
+	countInside     = iota // who has the lock
+	countRecovered         // who has recovered it
+	countDone              // what was to be done once
+	countGot               // what the witness got
+	countSent              // how many messages were sent
+	countClosed            // whether the end of what comes was due to its closing
+	countSendClosed        // the same of what goes
 )
 
 // free gives the handles back.

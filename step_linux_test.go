@@ -39,11 +39,12 @@ import (
 //	go test -run TestAKillBetweenTwoInstructions -step.large .
 //	go test -run TestAKillBetweenTwoInstructions -step.every=1 -timeout 1h .
 //
-// The first does so with large feats, too. The second kills after every instruction; in
-// feats with more of them than -step.long after one in a hundred, as each kill takes a
-// process.
+// The first does so with all large feats; otherwise some of them have their turn, at random.
+// The second kills after every instruction; in feats with more of them than -step.long after
+// one in a hundred, as each kill takes a process.
 var (
-	stepLarge  = flag.Bool("step.large", false, "large feats, too, as with -step.every and -step.only")
+	stepLarge  = flag.Bool("step.large", false, "all large feats, as with -step.every and -step.only")
+	stepSome   = flag.Int("step.some", 3, "so many large feats, at random, if not all")
 	stepEvery  = flag.Int("step.every", 0, "kill after every so manyth instruction, too")
 	stepLong   = flag.Int("step.long", 4000, "feats of more instructions are killed in at one in a hundred of those")
 	stepSample = flag.Int("step.sample", 1, "kill after so many instructions that change nothing, too")
@@ -126,7 +127,6 @@ type ordeal struct {
 
 	peer     *Conn[int64] // the other end of scene.End, or
 	longPeer *Conn[[]byte]
-	heard    <-chan error // how it ended for who waited there, or nil
 
 	orders   *Queue[victimRole]
 	said     *Queue[string]
@@ -400,11 +400,12 @@ func TestAKillBetweenTwoInstructions(t *testing.T) {
 	}
 	var mu sync.Mutex
 	var reports []stepReport
+	turn := inTurn()
 	t.Run("feats", func(t *testing.T) {
 		for name := range feats {
 			t.Run(name, func(t *testing.T) {
-				if feats[name].large && !*stepLarge && *stepEvery == 0 && *stepOnly < 0 {
-					t.Skip("large: done with -step.large")
+				if feats[name].large && !turn[name] {
+					t.Skip("large, and not its turn: done with -step.large")
 				}
 				t.Parallel()
 				r := stepReport{feat: name, at: make(map[int]bool)}
@@ -418,6 +419,27 @@ func TestAKillBetweenTwoInstructions(t *testing.T) {
 		}
 	})
 	logReports(t, reports)
+}
+
+// inTurn are the large feats to be done now: what takes long is to step through them once,
+// not to kill, so it is some of them as a whole, and not a part of each. The report tells
+// which; any of them is done again with -step.large and its name.
+func inTurn() map[string]bool {
+	var large []string
+	for name, f := range feats {
+		if f.large {
+			large = append(large, name)
+		}
+	}
+	if !*stepLarge && *stepEvery == 0 && *stepOnly < 0 {
+		rand.Shuffle(len(large), func(i, j int) { large[i], large[j] = large[j], large[i] })
+		large = large[:min(*stepSome, len(large))]
+	}
+	turn := make(map[string]bool)
+	for _, name := range large {
+		turn[name] = true
+	}
+	return turn
 }
 
 // feature tells a script which feat to do, and how thoroughly.

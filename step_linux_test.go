@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,11 +39,12 @@ import (
 //	go test -run TestAKillBetweenTwoInstructions -step.large .
 //	go test -run TestAKillBetweenTwoInstructions -step.every=1 -timeout 1h .
 //
-// The first does so with large feats, too. The second kills after every instruction; in
-// feats with more of them than -step.long after one in a hundred, as each kill takes a
-// process.
+// The first does so with all large feats; otherwise some of them have their turn, at random.
+// The second kills after every instruction; in feats with more of them than -step.long after
+// one in a hundred, as each kill takes a process.
 var (
-	stepLarge  = flag.Bool("step.large", false, "large feats, too, as with -step.every and -step.only")
+	stepLarge  = flag.Bool("step.large", false, "all large feats, as with -step.every and -step.only")
+	stepSome   = flag.Int("step.some", 3, "so many large feats, at random, if not all")
 	stepEvery  = flag.Int("step.every", 0, "kill after every so manyth instruction, too")
 	stepLong   = flag.Int("step.long", 4000, "feats of more instructions are killed in at one in a hundred of those")
 	stepSample = flag.Int("step.sample", 1, "kill after so many instructions that change nothing, too")
@@ -55,6 +57,7 @@ const tooLong = 50 * time.Millisecond
 // A feat is an operation of one process on objects that it shares with others.
 type feat struct {
 	lay   func(p *ordeal)                           // makes the objects of p.scene
+	dead  func(ctx context.Context, s *scene) error // what a process had done that died before the victim began; may be nil
 	ready func(ctx context.Context, s *scene) error // what the victim has done before; may be nil
 	do    func(ctx context.Context, s *scene) error // the operation; it does not block
 	check func(p *ordeal)                           // what the survivor finds, and does
@@ -83,6 +86,15 @@ var victims = Register("test.victim", func(ctx context.Context, in victimRole) (
 		func(thread int) { fmt.Println(thread) },
 		func() { err = f.do(ctx, &in.Scene) })
 	return 0, err
+})
+
+// A goner does what another process had done before it died, and dies.
+var goners = Register("test.goner", func(ctx context.Context, in victimRole) (int, error) {
+	if err := feats[in.Feat].dead(ctx, &in.Scene); err != nil {
+		return 0, err
+	}
+	killMyself()
+	return 0, nil
 })
 
 // A witness does what feats want another process to do.
@@ -243,6 +255,9 @@ func (p *ordeal) begin() *stepkill.Victim {
 	p.reported, p.over = false, false
 	p.scene = scene{}
 	p.lay(p)
+	if p.dead != nil {
+		p.loseOne()
+	}
 	thread, goOn := p.startVictim()
 	if p.sleep != nil {
 		p.order()
@@ -262,10 +277,19 @@ func (p *ordeal) begin() *stepkill.Victim {
 	} else {
 		require.NoError(p, err)
 	}
-	a, err := arena()
-	require.NoError(p, err)
-	p.epoch = a.Epoch().Load()
+	p.epoch = deathEpoch(p)
 	return v
+}
+
+// loseOne has a process die before the victim begins, and everybody told of it.
+func (p *ordeal) loseOne() {
+	epoch := deathEpoch(p)
+	goner, err := goners.Start(context.Background(), victimRole{p.name, p.scene})
+	require.NoError(p, err)
+	var exit *ExitError
+	require.ErrorAs(p, goner.Wait(p.ctx), &exit)
+	require.Equal(p, syscall.SIGKILL, exit.Signal)
+	p.awaitDeathOf(goner, epoch)
 }
 
 // giveTime gives everybody as long as it may take, from now on.
@@ -352,10 +376,20 @@ func (p *ordeal) awaitWitness() {
 }
 
 // awaitDeath waits until everybody has been told of the victim's death.
-func (p *ordeal) awaitDeath() {
+func (p *ordeal) awaitDeath() { p.awaitDeathOf(p.process, p.epoch) }
+
+// awaitDeathOf does so for any process that was alive at that epoch.
+func (p *ordeal) awaitDeathOf(process *Process, epoch uint32) {
 	a, err := arena()
 	require.NoError(p, err)
-	eventually(p, func() bool { return !a.Alive(p.process.inc) && a.Epoch().Load() != p.epoch }, "an announced death")
+	eventually(p, func() bool { return !a.Alive(process.inc) && deathEpoch(p) != epoch }, "an announced death")
+}
+
+// deathEpoch is how many deaths were announced.
+func deathEpoch(t require.TestingT) uint32 {
+	a, err := arena()
+	require.NoError(t, err)
+	return a.Epoch().Load()
 }
 
 // A process is killed after an instruction of an operation, for each of them. The
@@ -366,11 +400,12 @@ func TestAKillBetweenTwoInstructions(t *testing.T) {
 	}
 	var mu sync.Mutex
 	var reports []stepReport
+	turn := inTurn()
 	t.Run("feats", func(t *testing.T) {
 		for name := range feats {
 			t.Run(name, func(t *testing.T) {
-				if feats[name].large && !*stepLarge && *stepEvery == 0 && *stepOnly < 0 {
-					t.Skip("large: done with -step.large")
+				if feats[name].large && !turn[name] {
+					t.Skip("large, and not its turn: done with -step.large")
 				}
 				t.Parallel()
 				r := stepReport{feat: name, at: make(map[int]bool)}
@@ -384,6 +419,27 @@ func TestAKillBetweenTwoInstructions(t *testing.T) {
 		}
 	})
 	logReports(t, reports)
+}
+
+// inTurn are the large feats to be done now: what takes long is to step through them once,
+// not to kill, so it is some of them as a whole, and not a part of each. The report tells
+// which; any of them is done again with -step.large and its name.
+func inTurn() map[string]bool {
+	var large []string
+	for name, f := range feats {
+		if f.large {
+			large = append(large, name)
+		}
+	}
+	if !*stepLarge && *stepEvery == 0 && *stepOnly < 0 {
+		rand.Shuffle(len(large), func(i, j int) { large[i], large[j] = large[j], large[i] })
+		large = large[:min(*stepSome, len(large))]
+	}
+	turn := make(map[string]bool)
+	for _, name := range large {
+		turn[name] = true
+	}
+	return turn
 }
 
 // feature tells a script which feat to do, and how thoroughly.

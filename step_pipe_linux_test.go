@@ -2,6 +2,7 @@ package mp
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/stretchr/testify/require"
@@ -35,6 +36,23 @@ const inARow = 16
 func init() {
 	shortPipe.addFeats("")
 	longPipe.addFeats(" of a long message")
+
+	feats["Queue.Put of a pipe's end"] = feat{
+		large: true,
+		lay:   layEnds,
+		do:    func(ctx context.Context, s *scene) error { return s.Ends.Put(ctx, s.End) },
+		check: func(p *ordeal) { p.checkTravelled(true) },
+	}
+	feats["Queue.Get of a pipe's end"] = feat{
+		large: true,
+		lay: func(p *ordeal) {
+			layEnds(p)
+			require.NoError(p, p.Ends.Put(p.ctx, p.End))
+			p.End = nil
+		},
+		do:    func(ctx context.Context, s *scene) error { _, err := s.Ends.Get(ctx); return err },
+		check: func(p *ordeal) { p.checkTravelled(false) },
+	}
 
 	// Of several goroutines that send, the one that came some times in a row does so
 	// without the lock; whoever comes next has to withdraw the favour first.
@@ -130,4 +148,32 @@ func (l pipeline[T]) checkPeerDied(p *ordeal) {
 	require.ErrorIs(p, err, io.EOF)
 	require.ErrorIs(p, (*l.peer(p)).Send(p.ctx, l.letter(7)), ErrPeerDied)
 	require.NoError(p, (*l.peer(p)).Close())
+}
+
+// layEnds makes a pipe, and a queue for its end.
+func layEnds(p *ordeal) {
+	shortPipe.lay(p)
+	p.Ends = newly(NewQueue[*Conn[int64]](2))
+}
+
+// checkTravelled is for a victim that has had an end of a pipe, which is in the queue when it
+// is done, or is not. Whoever gets it there can use it; if nobody can, the peer is told.
+func (p *ordeal) checkTravelled(in bool) {
+	p.awaitDeath()
+	end, err := p.Ends.TryGet()
+	if errors.Is(err, ErrEmpty) {
+		require.False(p, p.over && in)
+		shortPipe.checkPeerDied(p)
+		return
+	}
+	require.NoError(p, err)
+	require.True(p, !p.over || in)
+	require.NoError(p, p.peer.Send(p.ctx, 5))
+	n, err := end.Recv(p.ctx)
+	require.NoError(p, err)
+	require.EqualValues(p, 5, n)
+	require.NoError(p, end.Close())
+	_, err = p.peer.Recv(p.ctx)
+	require.Equal(p, io.EOF, err)
+	require.NoError(p, p.peer.Close())
 }

@@ -21,8 +21,11 @@ type scene struct {
 	Counts      *Array[int64] // see count…
 	Queue       *Queue[int64]
 	Letters     *Queue[[]byte]
+	Values      *Queue[*Value[int64]]
+	Ends        *Queue[*Conn[int64]]
 	Dead        *Queue[int64] // its dead letters
 	DeadLetters *Queue[[]byte]
+	DeadValues  *Queue[*Value[int64]]
 	End         *Conn[int64] // the victim's, as the next
 	LongEnd     *Conn[[]byte]
 	File        *File // the writing end of a pipe
@@ -30,11 +33,13 @@ type scene struct {
 
 // What is counted in a scene.
 const (
-	countInside    = iota // who has the lock
-	countRecovered        // who has recovered it
-	countDone             // what was to be done once
-	countGot              // what the witness got
-	countSent             // how many messages were sent
+	countInside     = iota // who has the lock
+	countRecovered         // who has recovered it
+	countDone              // what was to be done once
+	countGot               // what the witness got
+	countSent              // how many messages were sent
+	countClosed            // whether the end of what comes was due to its closing
+	countSendClosed        // the same of what goes
 )
 
 // free gives the handles back.
@@ -53,8 +58,11 @@ func (s *scene) free() {
 	freeIfAny(s.Counts)
 	freeIfAny(s.Queue)
 	freeIfAny(s.Letters)
+	freeIfAny(s.Values)
+	freeIfAny(s.Ends)
 	freeIfAny(s.Dead)
 	freeIfAny(s.DeadLetters)
+	freeIfAny(s.DeadValues)
 	freeIfAny(s.File)
 }
 

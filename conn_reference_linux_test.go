@@ -258,8 +258,8 @@ var writesTen = Register("test.writesTen", func(ctx context.Context, in writerAr
 
 // TestWait.test_wait_timeout, test_neg_timeout are
 // TestWaitReturnsWhatIsReady and TestWaitForNothingWaitsForTheContext: a context takes
-// the place of the timeout. What Python's poll and wait with a timeout of 0 tell, Ready
-// tells without one.
+// the place of the timeout, and one that has ended that of a timeout of 0. What Python's
+// poll with such a timeout tells, Ready tells without one.
 //
 // test_wait_socket, test_wait_socket_slow, and the numbers of descriptors in
 // test_wait_integer have nothing here that they could be: Wait is for what lies in

@@ -45,6 +45,10 @@ var ErrNotLeased = ipc.ErrNotLeased
 // ErrClosed when the queue is closed and empty and nobody else has a message on
 // lease, which might come back; ctx's; or one of decoding: then the message is
 // consumed, and reported once.
+//
+// Who collects several before the first Ack should acknowledge those he has before he
+// asks for more of a closed queue: two who do not, each waiting for what the other might
+// return, wait for each other until their contexts end.
 func (q *Queue[T]) Receive(ctx context.Context) (*Delivery[T], error) {
 	return q.receive(func() (ipc.Lease, error) { return q.view.Receive(ctx) })
 }

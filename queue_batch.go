@@ -15,8 +15,9 @@ const batchSize = 64
 
 // PutBatch puts all of vs, in order, and waits for free places until ctx ends. It
 // returns how many it put; if there is an error, the others were not put. Messages
-// of others may come in between. It is faster than single Puts: producers and
-// consumers are told once for many.
+// of others may come in between. For messages that lie in their cells as they are, a T of
+// fixed size, it is faster than single Puts: cells are claimed, and consumers told, once
+// for many. Others are put one by one.
 func (q *Queue[T]) PutBatch(ctx context.Context, vs []T) (int, error) {
 	if !q.usable() {
 		return 0, q.unusable()

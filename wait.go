@@ -24,16 +24,14 @@ type Waitable interface {
 // Wait waits until one of the objects is ready, or ctx ends, and returns all that are
 // ready then, in the order in which they were given. Nothing is taken from them: by
 // the time that the caller does, another goroutine or process may have taken it.
-// Waiting for nothing waits for ctx. The error is ErrClosed or the like if one of
+// Waiting for nothing waits for ctx. If that has ended, Wait looks once and does not wait
+// (Python: a timeout of 0). The error is ErrClosed or the like if one of
 // them cannot become ready, as a freed one, or ctx's.
 //
 // It costs one thread for some sixty connections and queues, while it sleeps, and
 // none for processes. Python: multiprocessing.connection.wait.
 func Wait(ctx context.Context, objects ...Waitable) ([]Waitable, error) {
 	defer runtime.KeepAlive(objects)
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	g, err := gather(objects)
 	if err != nil {
 		return nil, err
@@ -45,6 +43,9 @@ func Wait(ctx context.Context, objects ...Waitable) ([]Waitable, error) {
 	for { // again if another took what there was
 		if ready := g.ready(); len(ready) > 0 {
 			return ready, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
 		w := ipc.NewWatch(a, g.sources)
 		stop := g.ringWhenDone(w)

@@ -68,9 +68,11 @@ func TestWaitReturnsWhatIsReady(t *testing.T) {
 
 	require.NoError(t, a.Send(ctx, 1))
 	require.NoError(t, q.Put(ctx, 1))
-	ready, err = Wait(ctx, all...)
-	require.NoError(t, err)
-	require.Equal(t, []Waitable{b, q}, ready, "all that are ready, in their order")
+	for _, when := range []context.Context{ctx, short} {
+		ready, err = Wait(when, all...)
+		require.NoError(t, err, "it looks before it asks whether to wait")
+		require.Equal(t, []Waitable{b, q}, ready, "all that are ready, in their order")
+	}
 }
 
 func TestWaitSeesEnds(t *testing.T) {

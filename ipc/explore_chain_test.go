@@ -11,6 +11,7 @@ import (
 
 func init() {
 	models["chain/one each"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredGrowth(1, 3, 1)}
+	models["chain/two deaths"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredGrowth(1, 3, 1)}
 	models["chain/two producers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredGrowth(2, 2, 0)}
 	models["chain/two producers, one consumer"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredGrowth(2, 1, 1)}
 }

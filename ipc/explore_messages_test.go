@@ -17,9 +17,12 @@ func init() {
 	models["ring/two producers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredPuts(2, 2, 1, 3, 2)}
 	models["ring/two consumers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredPuts(1, 2, 2, 1, 1)}
 	models["ring/two each"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredPuts(2, 1, 2, 1, 2)}
+	models["ring/two consumers, two deaths"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredPuts(1, 2, 2, 1, 1)}
+	models["ring/two each, two deaths"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredPuts(2, 1, 2, 1, 2)}
 	models["ring/close"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredClose}
 	models["lease/one slot"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredLeases(1, false)}
 	models["lease/get"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredLeases(2, true)}
+	models["lease/two deaths"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredLeases(2, true)}
 	models["ring/batches"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredBatches(batchScene{2, 1, 2, 2, false})}
 	models["ring/batches of two"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredBatches(batchScene{2, 2, 1, 2, false})}
 	models["ring/batches and singles"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredBatches(batchScene{3, 2, 2, 2, true})}

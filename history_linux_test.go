@@ -154,8 +154,8 @@ type deed struct {
 	Client  int
 	Pending bool // the process died in it
 
-	// Under is what the Puts that were not over when it began put; that of a Put that
-	// never ended is a gap, too.
+	// Under is what the Puts put that were under way at the time. That of one that was
+	// killed is a gap, too; one that was refused had perhaps a place, and gave it back.
 	Under string
 }
 
@@ -512,6 +512,9 @@ type queueState struct {
 // A gap is in the place of a message that a killed process did not commit.
 const gap = "\xff"
 
+// refused is in a deed's Under for a Put that found the queue closed.
+const refused = "\xfe"
+
 // giveBack makes a message one that comes again.
 func (s queueState) giveBack(m string) queueState {
 	all := []byte(s.returned + m)
@@ -561,8 +564,9 @@ func queueModel(capacity int) porcupine.Model {
 			}
 			return maybe(a, s, had == message(a.Arg), after)
 		case a.Op == opClose:
-			s.closed = true
-			return []queueState{s}
+			after := s
+			after.closed = true
+			return maybe(a, s, true, after)
 		}
 		after := s.giveBack(s.leases[a.Client]) // it dies
 		after.leases[a.Client], after.dead[a.Client] = "", true
@@ -595,8 +599,11 @@ func (s queueState) put(a deed, capacity int) (all []queueState) {
 }
 
 // isHeldUp reports whether the next place may not be free because somebody who took its
-// message has not let go of it: who has not returned by then, or is dead.
-func (s queueState) isHeldUp(a deed) bool { return s.taken > a.Call || s.returned != "" }
+// message has not let go of it, who has not returned by then or is dead; or because of a
+// Put that is refused.
+func (s queueState) isHeldUp(a deed) bool {
+	return s.taken > a.Call || s.returned != "" || strings.Contains(a.Under, refused)
+}
 
 // isOver reports whether no message may come any more. Who receives waits for those on
 // lease, for they may come back.
@@ -612,7 +619,13 @@ func (s queueState) mayBeEmpty(a deed) bool {
 	if !strings.Contains(a.Under, gap) { // all who left a gap are known to be dead
 		content = strings.TrimLeft(content, gap)
 	}
-	return s.returned == "" && (content == "" && !s.closed || content != "" && strings.Contains(a.Under, content[:1]))
+	switch {
+	case s.returned != "":
+		return false
+	case content == "":
+		return !s.closed
+	}
+	return strings.Contains(a.Under, content[:1]) || strings.Contains(a.Under, refused)
 }
 
 // take are the states after a message was taken. A killed process has it until its death is
@@ -638,21 +651,24 @@ func (s queueState) take(a deed) (all []queueState) {
 	return all
 }
 
-// withPuts tells those who found no message what Puts were under way.
+// withPuts tells those who found no message, or no room, what Puts were under way.
 func withPuts(ops []porcupine.Operation) []porcupine.Operation {
 	all := slices.Clone(ops)
 	for i, op := range all {
 		a := op.Input.(deed)
-		if !a.is(ErrEmpty) {
+		if !a.is(ErrEmpty) && !a.is(ErrFull) {
 			continue
 		}
 		for _, other := range ops {
 			p := other.Input.(deed)
-			if p.Op != opPut && p.Op != opTryPut || p.Return < a.Call || p.Call > a.Return {
-				continue
-			}
-			if a.Under += message(p.Arg); p.Pending {
-				a.Under += gap
+			switch {
+			case p.Op != opPut && p.Op != opTryPut, p.Return < a.Call, p.Call > a.Return:
+			case p.Pending:
+				a.Under += message(p.Arg) + gap
+			case p.is(ErrClosed):
+				a.Under += refused
+			default:
+				a.Under += message(p.Arg)
 			}
 		}
 		all[i].Input = a
@@ -683,7 +699,8 @@ func (s *scribe) playQueue(leases bool) {
 	}
 }
 
-// puts puts its numbers, but for those for which there is no room at once.
+// puts puts its numbers, but for those for which there is no room at once. The last one of
+// a side may close the queue while there still are messages.
 func (s *scribe) puts() {
 	for i := range int64(historySteps) {
 		n := int64(s.Client)*historySteps + i
@@ -692,6 +709,9 @@ func (s *scribe) puts() {
 		} else {
 			_ = s.step(opPut, n, func() error { return s.Queue.Put(s.ctx, n) })
 		}
+	}
+	if s.Dies < 0 && s.rng.IntN(2) == 0 {
+		_ = s.step(opClose, 0, s.Queue.Close)
 	}
 }
 

@@ -233,28 +233,51 @@ func TestClosingAQueueEndsTheWaitOfOtherProcesses(t *testing.T) {
 	require.NoError(t, q.Free())
 }
 
+// waitsThatFreeEnds are those for an empty queue, a full one, and a lock that is held.
+func waitsThatFreeEnds(ctx context.Context, empty, full *Queue[[]byte], m *Mutex) map[string]operation {
+	into := make([][]byte, 3)
+	return map[string]operation{
+		"Get":      func() error { _, err := empty.Get(ctx); return err },
+		"GetBatch": func() error { _, err := empty.GetBatch(ctx, into); return err },
+		"Receive":  func() error { _, err := empty.Receive(ctx); return err },
+		"Borrow":   func() error { _, err := Borrow(ctx, empty); return err },
+		"Wait": func() error { // for what Get says at once
+			_, err := Wait(ctx, empty)
+			if err == nil {
+				_, err = empty.Get(ctx)
+			}
+			return err
+		},
+		"Put":      func() error { return full.Put(ctx, []byte("more")) },
+		"long Put": func() error { return full.Put(ctx, make([]byte, 5000)) },
+		"PutBatch": func() error { _, err := full.PutBatch(ctx, [][]byte{{1}, {2}}); return err },
+		"Join":     func() error { return full.Join(ctx) },
+		"Lock":     func() error { return m.Lock(ctx) },
+	}
+}
+
 // Free may come before the other goroutine waits or after: both must end alike.
 func TestFreeEndsTheWaitOfThisProcess(t *testing.T) {
-	ctx := t.Context()
+	endEmpty(t)
+	ctx := within(t)
 	for range 30 {
-		q, err := NewQueue[string](1)
+		empty, err := NewQueue[[]byte](1)
 		require.NoError(t, err)
-		full, err := NewQueue[string](1)
+		full, err := NewQueue[[]byte](1)
 		require.NoError(t, err)
-		require.NoError(t, full.TryPut("full"))
+		require.NoError(t, full.TryPut([]byte("full")))
 		m, err := NewMutex()
 		require.NoError(t, err)
 		require.NoError(t, m.Lock(ctx))
-		ended := make(chan error, 4)
-		go func() { _, err := q.Get(ctx); ended <- err }()
-		go func() { ended <- full.Put(ctx, "more") }()
-		go func() { ended <- full.Put(ctx, string(make([]byte, 5000))) }()
-		go func() { ended <- m.Lock(ctx) }()
-		require.NoError(t, q.Free())
+		ends := make(map[string]<-chan error)
+		for what, wait := range waitsThatFreeEnds(ctx, empty, full, m) {
+			ends[what] = begin(wait)
+		}
+		require.NoError(t, empty.Free())
 		require.NoError(t, full.Free())
 		require.NoError(t, m.Free())
-		for range cap(ended) {
-			require.ErrorIs(t, <-ended, ErrClosed)
+		for what, end := range ends {
+			require.ErrorIs(t, <-end, ErrClosed, what)
 		}
 	}
 }

@@ -16,13 +16,14 @@ import (
 // names there.
 
 // _TestConnection.test_connection: objects and bytes come back, a closed peer is the
-// end, poll tells.
+// end, poll tells, and not before its time is over that there is nothing.
 func TestReferenceConnection(t *testing.T) {
 	ctx := within(t)
 	a, b := aPipe[string](t)
 	p, err := echoes.Start(ctx, b)
 	require.NoError(t, err)
 	require.False(t, a.Ready())
+	requireTimeout(t, a.Poll)
 	for _, s := range []string{"latin", "\x00\xff", string(bytes.Repeat([]byte("0123456789"), 16<<20/10))} {
 		require.NoError(t, a.Send(ctx, s))
 		require.NoError(t, a.Poll(ctx))

@@ -34,7 +34,12 @@ type moment struct {
 }
 
 // What an operation may end with, beside nil.
-var momentErrors = []error{nil, ErrOwnerDied, ErrHealthy, ErrClosed}
+var momentErrors = []error{nil, ErrOwnerDied, ErrHealthy, ErrClosed, ErrEmpty, ErrFull}
+
+// momentError is the index of an error, -1 for one that must not be.
+func momentError(err error) int64 {
+	return int64(slices.IndexFunc(momentErrors, func(e error) bool { return errors.Is(err, e) }))
+}
 
 // A part is what a process plays in a history.
 type part struct {
@@ -64,7 +69,7 @@ const (
 	historySides = 4   // processes at a time
 	historyLives = 3   // one after the other; but the last they are killed
 	historySteps = 12  // operations of one, or some times as many
-	historyRoom  = 250 // moments of one
+	historyRoom  = 400 // moments of one
 )
 
 // A player of a part writes its moments.
@@ -85,7 +90,7 @@ func (s *scribe) note(op, arg int64, do func() (int64, error)) (int64, error) {
 	call, _ := Add(s.Clock, 1)
 	atomic.StoreInt64(&m.Call, call)
 	out, err := do()
-	m.Out, m.Err = out, int64(slices.IndexFunc(momentErrors, func(e error) bool { return errors.Is(err, e) }))
+	m.Out, m.Err = out, momentError(err)
 	end, _ := Add(s.Clock, 1)
 	atomic.StoreInt64(&m.Return, end)
 	if m.Err < 0 {
@@ -148,7 +153,13 @@ type deed struct {
 	moment
 	Client  int
 	Pending bool // the process died in it
+
+	// Under is what the Puts put that were under way at the time. That of one that was
+	// killed is a gap, too; one that was refused had perhaps a place, and gave it back.
+	Under string
 }
+
+func (a deed) is(err error) bool { return !a.Pending && momentErrors[a.Err] == err }
 
 // opDies is the death of a process, which is a deed of its own.
 const opDies = -1
@@ -210,6 +221,9 @@ const (
 	opReceive
 	opAck
 	opNack
+	opTryPut
+	opTryGet
+	opClose
 )
 
 // A lockState is that of a lock: who writes, who reads, and whether an owner died.
@@ -487,10 +501,19 @@ func playOnce(s *scribe) {
 
 // A queueState is what a queue holds: one byte a message.
 type queueState struct {
-	content  string                                // in order
+	content  string                                // in order, with gaps
 	returned string                                // what comes again, in order of their numbers
 	leases   [1 + historySides*historyLives]string // by client, who has one at a time
+	dead     [1 + historySides*historyLives]bool   // by client
+	closed   bool
+	taken    int64 // when the last one returned of those who have taken a message
 }
+
+// A gap is in the place of a message that a killed process did not commit.
+const gap = "\xff"
+
+// refused is in a deed's Under for a Put that found the queue closed.
+const refused = "\xfe"
 
 // giveBack makes a message one that comes again.
 func (s queueState) giveBack(m string) queueState {
@@ -507,10 +530,10 @@ func (s queueState) takings() (messages []string, rest []queueState) {
 		after.returned = s.returned[:i] + s.returned[i+1:]
 		messages, rest = append(messages, s.returned[i:i+1]), append(rest, after)
 	}
-	if s.content != "" {
+	if content := strings.TrimLeft(s.content, gap); content != "" {
 		after := s
-		after.content = s.content[1:]
-		messages, rest = append(messages, s.content[:1]), append(rest, after)
+		after.content = content[1:]
+		messages, rest = append(messages, content[:1]), append(rest, after)
 	}
 	return messages, rest
 }
@@ -518,50 +541,137 @@ func (s queueState) takings() (messages []string, rest []queueState) {
 // message is the byte of a number.
 func message(n int64) string { return string([]byte{byte(n)}) }
 
-// A message that a killed process was about to take comes again, or it had it; one
-// that it had on lease comes again. Those that come again do so in any order.
-var queueModel = modelOf(queueState{}, same, func(s queueState, a deed) []queueState {
-	switch a.Op {
-	case opPut:
-		after := s
-		after.content += message(a.Arg)
-		return maybe(a, s, true, after)
-	case opGet, opReceive:
-		return s.taken(a)
-	case opAck, opNack:
-		after, had := s, s.leases[a.Client]
-		if after.leases[a.Client] = ""; a.Op == opNack {
-			after = after.giveBack(had)
+// queueModel is a queue for so many messages, or one that grows. A message that a killed
+// process was about to take comes again when its death is known, or it had it; one that it
+// had on lease comes again. Those that come again do so in any order.
+func queueModel(capacity int) porcupine.Model {
+	return modelOf(queueState{}, same, func(s queueState, a deed) []queueState {
+		switch {
+		case a.Pending && s.dead[a.Client]:
+			return []queueState{s} // it was killed before it did anything
+		case a.Op == opPut, a.Op == opTryPut:
+			return s.put(a, capacity)
+		case a.is(ErrClosed):
+			return when(s.isOver(a), s)
+		case a.is(ErrEmpty):
+			return when(s.mayBeEmpty(a), s)
+		case a.Op == opGet, a.Op == opReceive, a.Op == opTryGet:
+			return s.take(a)
+		case a.Op == opAck, a.Op == opNack:
+			after, had := s, s.leases[a.Client]
+			if after.leases[a.Client] = ""; a.Op == opNack {
+				after = after.giveBack(had)
+			}
+			return maybe(a, s, had == message(a.Arg), after)
+		case a.Op == opClose:
+			after := s
+			after.closed = true
+			return maybe(a, s, true, after)
 		}
-		return maybe(a, s, had == message(a.Arg), after)
-	}
-	after := s.giveBack(s.leases[a.Client]) // it dies
-	after.leases[a.Client] = ""
-	return []queueState{after}
-})
+		after := s.giveBack(s.leases[a.Client]) // it dies
+		after.leases[a.Client], after.dead[a.Client] = "", true
+		return []queueState{after}
+	})
+}
 
-// taken are the states after a message was taken.
-func (s queueState) taken(a deed) (all []queueState) {
-	if !a.Pending && momentErrors[a.Err] == ErrClosed {
-		return []queueState{s}
+// put are the states after a message was put, or a process was killed as it claimed the
+// place for it. Where there is a gap there may be no room.
+func (s queueState) put(a deed, capacity int) (all []queueState) {
+	room := capacity == 0 || len(strings.ReplaceAll(s.content, gap, "")) < capacity
+	switch {
+	case a.is(ErrClosed):
+		return when(s.closed, s)
+	case a.is(ErrFull):
+		return when(capacity > 0 && (len(s.content) >= capacity || s.isHeldUp(a)), s)
+	case a.Pending:
+		all = append(all, s)
 	}
+	if s.closed || !room {
+		return all
+	}
+	if a.Pending {
+		claimed := s
+		claimed.content += gap
+		all = append(all, claimed)
+	}
+	s.content += message(a.Arg)
+	return append(all, s)
+}
+
+// isHeldUp reports whether the next place may not be free because somebody who took its
+// message has not let go of it, who has not returned by then or is dead; or because of a
+// Put that is refused.
+func (s queueState) isHeldUp(a deed) bool {
+	return s.taken > a.Call || s.returned != "" || strings.Contains(a.Under, refused)
+}
+
+// isOver reports whether no message may come any more. Who receives waits for those on
+// lease, for they may come back.
+func (s queueState) isOver(a deed) bool {
+	lent := a.Op == opReceive && s.leases != queueState{}.leases
+	return s.closed && s.returned == "" && strings.Trim(s.content, gap) == "" && !lent
+}
+
+// mayBeEmpty reports whether there is no message, or the first one's Put is not over. Then
+// those behind it cannot be had, though their Puts may be over.
+func (s queueState) mayBeEmpty(a deed) bool {
+	content := s.content
+	if !strings.Contains(a.Under, gap) { // all who left a gap are known to be dead
+		content = strings.TrimLeft(content, gap)
+	}
+	switch {
+	case s.returned != "":
+		return false
+	case content == "":
+		return !s.closed
+	}
+	return strings.Contains(a.Under, content[:1]) || strings.Contains(a.Under, refused)
+}
+
+// take are the states after a message was taken. A killed process has it until its death is
+// known, or for ever.
+func (s queueState) take(a deed) (all []queueState) {
 	messages, rest := s.takings()
 	for i, m := range messages {
-		switch {
-		case a.Pending:
-			all = append(all, rest[i].giveBack(m))
-			if a.Op == opGet {
-				all = append(all, rest[i])
-			}
-		case message(a.Out) == m:
-			if a.Op == opReceive {
-				rest[i].leases[a.Client] = m
-			}
-			all = append(all, rest[i])
+		if !a.Pending && message(a.Out) != m {
+			continue
+		}
+		after := rest[i]
+		after.taken = max(after.taken, a.Return)
+		if a.Op != opReceive {
+			all = append(all, after)
+		}
+		if after.leases[a.Client] = m; a.Pending || a.Op == opReceive {
+			all = append(all, after)
 		}
 	}
 	if a.Pending {
 		all = append(all, s)
+	}
+	return all
+}
+
+// withPuts tells those who found no message, or no room, what Puts were under way.
+func withPuts(ops []porcupine.Operation) []porcupine.Operation {
+	all := slices.Clone(ops)
+	for i, op := range all {
+		a := op.Input.(deed)
+		if !a.is(ErrEmpty) && !a.is(ErrFull) {
+			continue
+		}
+		for _, other := range ops {
+			p := other.Input.(deed)
+			switch {
+			case p.Op != opPut && p.Op != opTryPut, p.Return < a.Call, p.Call > a.Return:
+			case p.Pending:
+				a.Under += message(p.Arg) + gap
+			case p.is(ErrClosed):
+				a.Under += refused
+			default:
+				a.Under += message(p.Arg)
+			}
+		}
+		all[i].Input = a
 	}
 	return all
 }
@@ -573,35 +683,58 @@ func playQueue(s *scribe) { s.playQueue(false) }
 func playLeases(s *scribe) { s.playQueue(true) }
 
 func (s *scribe) playQueue(leases bool) {
+	if s.Puts {
+		s.puts()
+		return
+	}
+	for s.next.Load() < historyRoom-3 {
+		if s.rng.IntN(4) == 0 {
+			if _, err := s.note(opTryGet, 0, s.Queue.TryGet); errors.Is(err, ErrClosed) {
+				return
+			}
+		}
+		if s.takes(leases) != nil {
+			return
+		}
+	}
+}
+
+// puts puts its numbers, but for those for which there is no room at once. The last one of
+// a side may close the queue while there still are messages.
+func (s *scribe) puts() {
 	for i := range int64(historySteps) {
-		if n := int64(s.Client)*historySteps + i; s.Puts {
+		n := int64(s.Client)*historySteps + i
+		if s.rng.IntN(3) == 0 {
+			_ = s.step(opTryPut, n, func() error { return s.Queue.TryPut(n) })
+		} else {
 			_ = s.step(opPut, n, func() error { return s.Queue.Put(s.ctx, n) })
 		}
 	}
-	for !s.Puts && s.next.Load() < historyRoom-2 {
-		var d *Delivery[int64]
-		op := int64(opGet)
-		if leases && s.rng.IntN(4) > 0 {
-			op = opReceive
-		}
-		n, err := s.note(op, 0, func() (n int64, err error) {
-			if op == opGet {
-				return s.Queue.Get(s.ctx)
-			}
-			if d, err = s.Queue.Receive(s.ctx); err == nil {
-				n = d.Value
-			}
-			return n, err
-		})
-		switch {
-		case err != nil:
-			return
-		case d != nil && d.Attempt == 1 && s.rng.IntN(4) == 0:
-			_ = s.step(opNack, n, func() error { return d.Nack(0) })
-		case d != nil:
-			_ = s.step(opAck, n, d.Ack)
-		}
+	if s.Dies < 0 && s.rng.IntN(2) == 0 {
+		_ = s.step(opClose, 0, s.Queue.Close)
 	}
+}
+
+// takes waits for a message.
+func (s *scribe) takes(leases bool) error {
+	if !leases || s.rng.IntN(4) == 0 {
+		_, err := s.note(opGet, 0, func() (int64, error) { return s.Queue.Get(s.ctx) })
+		return err
+	}
+	var d *Delivery[int64]
+	n, err := s.note(opReceive, 0, func() (n int64, err error) {
+		if d, err = s.Queue.Receive(s.ctx); err == nil {
+			n = d.Value
+		}
+		return n, err
+	})
+	switch {
+	case err != nil:
+		return err
+	case d.Attempt == 1 && s.rng.IntN(4) == 0:
+		return s.step(opNack, n, func() error { return d.Nack(0) })
+	}
+	return s.step(opAck, n, d.Ack)
 }
 
 // plays are all of them. A function breaks the cycle of declarations.
@@ -636,10 +769,10 @@ func init() {
 			playEvent, eventModel},
 		"once": {func(p *part) (f freer, err error) { p.Once, err = NewOnce(); return p.Once, err },
 			playOnce, onceModel},
-		"queue":                         {queues(2), playQueue, queueModel},
-		"queue that grows":              {queues(0), playQueue, queueModel},
-		"queue with leases":             {queues(3, WithMaxLeases(2)), playLeases, queueModel},
-		"queue that grows, with leases": {queues(0), playLeases, queueModel},
+		"queue":                         {queues(2), playQueue, queueModel(2)},
+		"queue that grows":              {queues(0), playQueue, queueModel(0)},
+		"queue with leases":             {queues(3, WithMaxLeases(2)), playLeases, queueModel(3)},
+		"queue that grows, with leases": {queues(0), playLeases, queueModel(0)},
 	} {
 		plays[what] = play
 	}
@@ -685,7 +818,7 @@ func stagePlay(t *testing.T, what string) {
 		}
 	}
 	t.Logf("%d operations, %d processes killed", len(m.deeds)-killed, killed)
-	require.Equal(t, porcupine.Ok, porcupine.CheckOperationsTimeout(plays[what].model, m.deeds, hangs))
+	require.Equal(t, porcupine.Ok, porcupine.CheckOperationsTimeout(plays[what].model, withPuts(m.deeds), hangs))
 }
 
 // play runs all processes to their ends. What those get who do not put is closed when
@@ -707,9 +840,22 @@ func (m *stageManager) play() {
 	}
 	putters.Wait()
 	if m.Queue != nil {
-		assert.NoError(m, m.Queue.Close())
+		m.does(opClose, func() (int64, error) { return 0, m.Queue.Close() })
 	}
 	getters.Wait()
+	for m.Queue != nil && m.does(opTryGet, m.Queue.TryGet) == nil {
+	}
+}
+
+// does is note of the stage manager, who is client 0.
+func (m *stageManager) does(op int64, do func() (int64, error)) error {
+	a := deed{moment: moment{Op: op, Call: m.now()}}
+	var err error
+	a.Out, err = do()
+	a.Err, a.Return = momentError(err), m.now()
+	assert.GreaterOrEqual(m, a.Err, int64(0), err)
+	m.write(a)
+	return err
 }
 
 // One of the cast is a process that waits for its turn.
@@ -794,34 +940,110 @@ func (m *stageManager) write(a deed) {
 
 // Histories that no such object has, each of deeds one after the other.
 func TestHistoriesThatCannotBeAreRefused(t *testing.T) {
-	died := slices.Index(momentErrors, ErrOwnerDied)
+	died, closed, empty, full := momentError(ErrOwnerDied), momentError(ErrClosed), momentError(ErrEmpty), momentError(ErrFull)
+	put := func(n int64) deed { return deed{Client: 3, moment: moment{Op: opPut, Arg: n}} }
+	get := func(n int64) deed { return deed{Client: 4, moment: moment{Op: opGet, Out: n}} }
+	receive := func(client int, n int64) deed { return deed{Client: client, moment: moment{Op: opReceive, Out: n}} }
+	fails := func(op, err int64) deed { return deed{Client: 5, moment: moment{Op: op, Err: err, Arg: 9}} }
+	dies := func(client int) deed { return deed{Client: client, moment: moment{Op: opDies}} }
+	closes := deed{moment: moment{Op: opClose}}
 	for what, deeds := range map[string][]deed{
-		"mutex two owners":           {{Client: 1, moment: moment{Op: opLock}}, {Client: 2, moment: moment{Op: opLock}}},
-		"mutex not repaired":         {{Client: 1, moment: moment{Op: opLock}}, {Client: 1, moment: moment{Op: opDies}}, {Client: 2, moment: moment{Op: opLock}}},
-		"mutex nobody died":          {{Client: 1, moment: moment{Op: opLock, Err: int64(died)}}},
-		"rwmutex read and written":   {{Client: 1, moment: moment{Op: opRLock}}, {Client: 2, moment: moment{Op: opLock}}},
-		"semaphore too many":         {{moment: moment{Op: opTake}}, {moment: moment{Op: opTake}}, {moment: moment{Op: opTake}}},
-		"bounded semaphore kept":     {{Client: 1, moment: moment{Op: opTake}}, {Client: 1, moment: moment{Op: opDies}}, {moment: moment{Op: opTake}}, {moment: moment{Op: opTryTake}}},
-		"value old":                  {{moment: moment{Op: opStore, Arg: 1}}, {moment: moment{Op: opLoad}}},
-		"value added twice":          {{moment: moment{Op: opAdd, Arg: 1}}, {moment: moment{Op: opAdd, Arg: 1}}},
-		"event missed":               {{moment: moment{Op: opSet}}, {moment: moment{Op: opLoad}}},
-		"once twice":                 {{moment: moment{Op: opDo, Out: 1}}, {moment: moment{Op: opDo, Out: 1}}},
-		"queue order":                {{moment: moment{Op: opPut, Arg: 1}}, {moment: moment{Op: opPut, Arg: 2}}, {moment: moment{Op: opGet, Out: 2}}},
-		"queue doubled":              {{moment: moment{Op: opPut, Arg: 1}}, {moment: moment{Op: opGet, Out: 1}}, {moment: moment{Op: opGet, Out: 1}}},
-		"queue lost":                 {{moment: moment{Op: opPut, Arg: 1}}, {moment: moment{Op: opPut, Arg: 2}}, {Client: 1, moment: moment{Op: opDies}}, {moment: moment{Op: opGet, Out: 2}}},
-		"queue with leases two have": {{moment: moment{Op: opPut, Arg: 1}}, {Client: 1, moment: moment{Op: opReceive, Out: 1}}, {Client: 2, moment: moment{Op: opReceive, Out: 1}}},
+		"mutex two owners":         {{Client: 1, moment: moment{Op: opLock}}, {Client: 2, moment: moment{Op: opLock}}},
+		"mutex not repaired":       {{Client: 1, moment: moment{Op: opLock}}, dies(1), {Client: 2, moment: moment{Op: opLock}}},
+		"mutex nobody died":        {{Client: 1, moment: moment{Op: opLock, Err: died}}},
+		"rwmutex read and written": {{Client: 1, moment: moment{Op: opRLock}}, {Client: 2, moment: moment{Op: opLock}}},
+		"semaphore too many":       {{moment: moment{Op: opTake}}, {moment: moment{Op: opTake}}, {moment: moment{Op: opTake}}},
+		"bounded semaphore kept":   {{Client: 1, moment: moment{Op: opTake}}, dies(1), {moment: moment{Op: opTake}}, {moment: moment{Op: opTryTake}}},
+		"value old":                {{moment: moment{Op: opStore, Arg: 1}}, {moment: moment{Op: opLoad}}},
+		"value added twice":        {{moment: moment{Op: opAdd, Arg: 1}}, {moment: moment{Op: opAdd, Arg: 1}}},
+		"event missed":             {{moment: moment{Op: opSet}}, {moment: moment{Op: opLoad}}},
+		"once twice":               {{moment: moment{Op: opDo, Out: 1}}, {moment: moment{Op: opDo, Out: 1}}},
+
+		"queue order":                      {put(1), put(2), get(2)},
+		"queue doubled":                    {put(1), get(1), get(1)},
+		"queue lost":                       {put(1), put(2), dies(1), get(2)},
+		"queue over-filled":                {put(1), put(2), put(3)},
+		"queue over-filled at once":        {put(1), put(2), {moment: moment{Op: opTryPut, Arg: 3}}},
+		"queue full too soon":              {put(1), fails(opTryPut, full)},
+		"queue full when it is empty":      {put(1), put(2), fails(opTryPut, full), get(1), get(2), fails(opTryPut, full)},
+		"queue that grows full":            {put(1), put(2), fails(opTryPut, full)},
+		"queue empty with a message":       {fails(opTryGet, empty), put(1), fails(opTryGet, empty)},
+		"queue closed before Close":        {put(1), get(1), fails(opGet, closed)},
+		"queue closed with a message":      {put(1), put(2), closes, get(1), fails(opGet, closed)},
+		"queue closed, tried":              {put(1), closes, fails(opTryGet, closed)},
+		"queue empty when it is closed":    {put(1), get(1), closes, fails(opTryGet, closed), fails(opTryGet, empty)},
+		"queue put to when it is closed":   {put(1), closes, put(2)},
+		"queue closed to Put before Close": {put(1), fails(opPut, closed)},
+
+		"queue with leases two have":         {put(1), receive(1, 1), receive(2, 1)},
+		"queue with leases lost":             {put(1), receive(1, 1), dies(1), fails(opTryGet, empty)},
+		"queue with leases lost at the end":  {put(1), receive(1, 1), closes, dies(1), fails(opGet, closed)},
+		"queue with leases lost when Nacked": {put(1), receive(1, 1), closes, {Client: 1, moment: moment{Op: opNack, Arg: 1}}, fails(opGet, closed)},
+		"queue with leases closed too soon":  {put(1), receive(1, 1), closes, fails(opGet, closed), fails(opReceive, closed)},
 	} {
-		var name string
-		for known := range plays {
-			if strings.HasPrefix(what, known) && len(known) > len(name) {
-				name = known
-			}
-		}
 		var ops []porcupine.Operation
 		for i, a := range deeds {
-			ops = append(ops, porcupine.Operation{Input: a, Call: int64(2 * i), Return: int64(2*i + 1)})
+			ops = append(ops, during(a, int64(2*i), int64(2*i+1)))
 		}
-		require.False(t, porcupine.CheckOperations(plays[name].model, ops), what)
-		require.True(t, porcupine.CheckOperations(plays[name].model, ops[:len(ops)-1]), what)
+		require.False(t, isHistory(what, ops), what)
+		require.True(t, isHistory(what, ops[:len(ops)-1]), what)
+	}
+}
+
+// during is a deed as an operation.
+func during(a deed, call, end int64) porcupine.Operation {
+	a.Call, a.Return = call, end
+	return porcupine.Operation{Input: a, Call: call, Return: end}
+}
+
+// isHistory reports whether the object of that name, or the longest that is the begin of
+// it, may have such a history.
+func isHistory(what string, ops []porcupine.Operation) bool {
+	var name string
+	for known := range plays {
+		if strings.HasPrefix(what, known) && len(known) > len(name) {
+			name = known
+		}
+	}
+	return porcupine.CheckOperations(plays[name].model, withPuts(ops))
+}
+
+// What one would not expect of a queue in one place, and what makes it so.
+func TestHistoriesOfWhatIsUnderWay(t *testing.T) {
+	empty, full, closed := momentError(ErrEmpty), momentError(ErrFull), momentError(ErrClosed)
+	put := deed{Client: 1, moment: moment{Op: opPut, Arg: 1}}
+	behind := during(deed{Client: 2, moment: moment{Op: opPut, Arg: 2}}, 2, 3)
+	get := deed{Client: 1, moment: moment{Op: opGet, Out: 1}}
+	killed := func(a deed) deed { a.Pending = true; return a }
+	finds := func(op, err, call int64) porcupine.Operation {
+		return during(deed{Client: 3, moment: moment{Op: op, Err: err, Arg: 3}}, call, call+1)
+	}
+	gets := func(n, call int64) porcupine.Operation {
+		return during(deed{Client: 4, moment: moment{Op: opGet, Out: n}}, call, call+1)
+	}
+	for what, h := range map[string]struct {
+		ops     []porcupine.Operation
+		culprit func(end int64) porcupine.Operation // what is under way until then
+	}{
+		"a message behind one that is being put": {[]porcupine.Operation{behind, finds(opTryGet, empty, 8), gets(2, 30)},
+			func(end int64) porcupine.Operation { return during(killed(put), 1, end) }},
+		"a place behind one that is being freed": {
+			[]porcupine.Operation{during(put, 0, 1), behind, gets(2, 4), finds(opTryPut, full, 8)},
+			func(end int64) porcupine.Operation { return during(get, 3, end) }},
+		"the end, while a message is with the dead": {
+			[]porcupine.Operation{during(put, 0, 1), finds(opClose, 0, 2), finds(opGet, closed, 8), gets(1, 30)},
+			func(end int64) porcupine.Operation {
+				return during(deed{Client: 2, moment: moment{Op: opDies}}, 3, end)
+			}},
+	} {
+		with := func(end int64) []porcupine.Operation {
+			ops := append(slices.Clone(h.ops), h.culprit(end))
+			if strings.Contains(what, "dead") {
+				ops = append(ops, during(deed{Client: 2, Pending: true, moment: moment{Op: opGet}}, 3, end))
+			}
+			return ops
+		}
+		require.True(t, isHistory("queue", with(20)), what)
+		require.False(t, isHistory("queue", with(5)), what)
 	}
 }

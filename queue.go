@@ -293,7 +293,10 @@ func (q *Queue[T]) Get(ctx context.Context) (T, error) {
 	return q.get(func() (ipc.Taken, error) { return q.view.Take(ctx) })
 }
 
-// TryGet is Get, but returns ErrEmpty where Get would wait. Python: get_nowait.
+// TryGet is Get, but returns ErrEmpty where Get would wait: also if the first message is
+// not committed yet, since its Put is under way in a process that may be stopped, or was
+// killed a moment ago. Messages behind it wait for it, even if their Puts have returned.
+// Python: get_nowait.
 func (q *Queue[T]) TryGet() (T, error) {
 	if q.usable() && q.view.raw {
 		cell, err := q.view.TryTake()

@@ -255,3 +255,33 @@ func TestBuryingAMessageKeepsNoHandles(t *testing.T) {
 		require.NoError(t, reading.Close())
 	}
 }
+
+var getsOne = Register("test.getsOne", func(ctx context.Context, in errands) (int, error) {
+	n, err := in.Queue.Get(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return n, in.Other.Put(ctx, n)
+})
+
+// One process waits while this one frees its handle, and a third one puts then.
+func TestFreeEndsNoWaitOfAnotherProcess(t *testing.T) {
+	in, ctx := newErrands(t, 1), within(t)
+	var err error
+	in.Queue, err = NewQueue[int](4)
+	require.NoError(t, err)
+	getter, err := getsOne.Start(ctx, in)
+	require.NoError(t, err)
+	putter, err := putsFour.Start(ctx, in)
+	require.NoError(t, err)
+	eventually(t, func() bool { return asleepInKernel(t, getter.PID()) > 0 }, "a getter that sleeps")
+	here := begin(func() error { _, err := in.Queue.Get(ctx); return err })
+	require.NoError(t, in.Queue.Free())
+	require.ErrorIs(t, <-here, ErrClosed)
+	require.NoError(t, in.Start.Set())
+	got, err := in.Other.Get(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 2, got)
+	require.NoError(t, getter.Wait(ctx))
+	require.NoError(t, putter.Wait(ctx))
+}

@@ -59,29 +59,40 @@ func TestAStoppedProducerLosesNothing(t *testing.T) {
 	}
 }
 
-var getsUntilClosed = Register("test.getsUntilClosed", func(ctx context.Context, in errands) (sum int, err error) {
+// A harvest is a queue of numbers, and how often each was got.
+type harvest struct {
+	Queue *Queue[int]
+	Got   *Array[int64]
+}
+
+var harvestsUntilClosed = Register("test.harvestsUntilClosed", func(ctx context.Context, in harvest) (int, error) {
 	for n, err := range in.Queue.All(ctx) {
 		if err != nil {
-			return sum, err
+			return 0, err
 		}
-		sum += n
+		AddAt(in.Got, n, 1)
 	}
-	return sum, ctx.Err()
+	return 0, ctx.Err()
 })
 
 // A consumer that is stopped has what it has taken; others go on, and what it had
-// taken comes to nobody else.
+// taken comes to nobody else: each message is got once.
 func TestAStoppedConsumerIsNotRobbed(t *testing.T) {
-	in := newErrands(t, 64)
+	const messages = 3000
+	in := harvest{Queue: newQueue[int](t, 64)}
+	var err error
+	in.Got, err = NewArray[int64](messages)
+	require.NoError(t, err)
+	defer giveBack(t, []freer{in.Got})
 	ends := make(chan error, 2)
 	var consumers [2]*Process
 	for i := range consumers {
-		p, err := getsUntilClosed.Start(t.Context(), in)
+		p, err := harvestsUntilClosed.Start(t.Context(), in)
 		require.NoError(t, err)
 		consumers[i] = p
 		go func() { ends <- p.Wait(context.Background()) }()
 	}
-	for i := range 3000 {
+	for i := range messages {
 		switch i % 100 {
 		case 0: // so that there is room for all until it goes on: the cell that it has comes round
 			require.NoError(t, in.Queue.Join(t.Context()))
@@ -90,7 +101,7 @@ func TestAStoppedConsumerIsNotRobbed(t *testing.T) {
 		case 40:
 			require.NoError(t, consumers[i/100%2].Signal(syscall.SIGCONT))
 		}
-		require.NoError(t, in.Queue.Put(t.Context(), 1))
+		require.NoError(t, in.Queue.Put(t.Context(), i))
 	}
 	for _, p := range consumers {
 		require.NoError(t, p.Signal(syscall.SIGCONT))
@@ -99,5 +110,8 @@ func TestAStoppedConsumerIsNotRobbed(t *testing.T) {
 	require.NoError(t, in.Queue.Close())
 	for range consumers {
 		require.NoError(t, <-ends)
+	}
+	for i, times := range in.Got.Slice() {
+		require.EqualValues(t, 1, times, "message %d", i)
 	}
 }

@@ -86,14 +86,14 @@ func TestReferenceQueueGet(t *testing.T) {
 	require.NoError(t, in.Start.Set())
 	require.NoError(t, in.Ended.Wait(t.Context()))
 	require.False(t, q.Empty())
-	for _, get := range []func() (int, error){
-		func() (int, error) { return q.Get(t.Context()) },
-		q.TryGet,
-	} {
-		for range 2 {
-			_, err := get()
-			require.NoError(t, err)
+	for want := 2; want <= 5; want++ {
+		get := q.TryGet
+		if want < 4 {
+			get = func() (int, error) { return q.Get(t.Context()) }
 		}
+		got, err := get()
+		require.NoError(t, err)
+		require.Equal(t, want, got)
 	}
 	require.True(t, q.Empty())
 	_, err = q.TryGet()
@@ -210,7 +210,7 @@ func TestReferenceQueueGoesOnAfterWhatCannotBeSent(t *testing.T) {
 	require.Equal(t, "fine", got.Text)
 }
 
-// _TestQueue.test_closed_queue_put_get_exceptions, and of 3.13
+// _TestQueue.test_closed_queue_put_get_exceptions, and of 3.13 the unused queue of
 // test_closed_queue_empty_exceptions
 func TestReferenceQueueClosed(t *testing.T) {
 	for _, capacity := range []int{0, 1} {
@@ -226,6 +226,41 @@ func TestReferenceQueueClosed(t *testing.T) {
 	}
 }
 
+// _TestQueue.test_closed_queue_empty_exceptions of 3.13, the used queue: what is left in
+// it can be got here, and whether there is something is no error.
+func TestReferenceQueueClosedWithAMessage(t *testing.T) {
+	for _, capacity := range []int{0, 1} {
+		q := newQueue[string](t, capacity)
+		require.NoError(t, q.Put(t.Context(), "foo"))
+		require.NoError(t, q.Close())
+		require.False(t, q.Empty())
+		got, err := q.Get(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "foo", got)
+		require.True(t, q.Empty())
+		_, err = q.Get(t.Context())
+		require.ErrorIs(t, err, ErrClosed)
+	}
+}
+
+// TestSimpleQueue.test_empty_exceptions of 3.13. Its close is Free here, and whether there
+// is something is no error.
+func TestReferenceSimpleQueueFreed(t *testing.T) {
+	endEmpty(t)
+	for _, messages := range []int{0, 1} {
+		q, err := NewQueue[int](0)
+		require.NoError(t, err)
+		for i := range messages {
+			require.NoError(t, q.Put(t.Context(), i))
+		}
+		require.Equal(t, messages == 0, q.Empty())
+		require.NoError(t, q.Free())
+		require.True(t, q.Empty())
+		_, err = q.Get(t.Context())
+		require.ErrorIs(t, err, ErrClosed)
+	}
+}
+
 // TestSimpleQueue.test_empty
 func TestReferenceSimpleQueueEmpty(t *testing.T) {
 	in := newErrands(t, 6)
@@ -236,9 +271,10 @@ func TestReferenceSimpleQueueEmpty(t *testing.T) {
 	require.NoError(t, in.Ended.Wait(t.Context()))
 	require.NoError(t, p.Wait(t.Context()))
 	require.False(t, in.Queue.Empty())
-	for range 4 {
-		_, err := in.Queue.Get(t.Context())
+	for want := 2; want <= 5; want++ {
+		got, err := in.Queue.Get(t.Context())
 		require.NoError(t, err)
+		require.Equal(t, want, got)
 	}
 	require.True(t, in.Queue.Empty())
 }

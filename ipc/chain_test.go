@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -298,26 +300,165 @@ func TestGrowingRingLeasesOutliveTheirSegments(t *testing.T) {
 	require.NoError(t, ends(t, joined))
 }
 
-// A process dies after each step of growing and retiring.
-func TestGrowingRingGrowerKilled(t *testing.T) {
-	rings, mates, land := aChain(t, 3, 2)
-	fill := func() {
-		for i := range 2 {
-			mustPut(t, rings[0], fmt.Sprint(i))
+// A mortal is a process's way to the ground on which it dies: before, or after, what it
+// asks there for the nth time.
+type mortal struct {
+	deed
+	left  int      // steps before it dies
+	holds []uint64 // the names of what it has open, which its burial closes
+	dead  bool
+}
+
+func (m *mortal) step() {
+	if m.left--; m.left < 0 {
+		m.dead = true
+		panic(m)
+	}
+}
+
+func (m *mortal) New(n int) (uint64, []byte, error) {
+	m.step()
+	name, mem, err := m.deed.New(n)
+	m.holds = append(m.holds, name)
+	m.step()
+	return name, mem, err
+}
+
+func (m *mortal) Open(name uint64) ([]byte, error) {
+	m.step()
+	mem, err := m.deed.Open(name)
+	if err == nil {
+		m.holds = append(m.holds, name)
+	}
+	m.step()
+	return mem, err
+}
+
+// Close does nothing in what is deferred when the process is dead.
+func (m *mortal) Close(name uint64) {
+	if m.dead {
+		return
+	}
+	m.step()
+	m.deed.Close(name)
+	i := slices.Index(m.holds, name)
+	m.holds = slices.Delete(m.holds, i, i+1)
+	m.step()
+}
+
+// dies reports whether the process died in do, and was buried.
+func (m *mortal) dies(mate *mate, do func()) (died bool) {
+	defer func() {
+		if failure := recover(); failure != nil && failure != m {
+			panic(failure)
 		}
+		if died = m.dead; died {
+			mate.die()
+			for _, name := range m.holds {
+				m.deed.Close(name)
+			}
+		}
+	}()
+	do()
+	m.left = math.MaxInt
+	return false
+}
+
+// aMortalChain is a growing ring of three processes, of which the first dies after so
+// many steps.
+func aMortalChain(t *testing.T, steps int) ([]*Ring, []*mate, *mortal) {
+	rings, mates, land := aChain(t, 3, 2)
+	m := &mortal{deed: land, left: steps}
+	rings[0].chain.segments = m
+	return rings, mates, m
+}
+
+// requireNoneLost checks that all segments are in the chain, or that somebody who lives
+// will give them back.
+func (d deed) requireNoneLost(t *testing.T) {
+	t.Helper()
+	for name, p := range d.plots {
+		require.True(t, d.inChain(name) || p.opened > 0, "segment %d belongs to nobody", name)
 	}
-	fill()
-	name, _, err := land.New(4096)
-	require.NoError(t, err)
-	mates[1].die() // made a segment, linked it nowhere
-	require.False(t, land.inChain(name))
-	land.Close(name)
-	mustPut(t, rings[0], "after")
-	for _, want := range []string{"0", "1", "after"} {
-		require.Equal(t, want, mustTake(t, rings[2]))
+}
+
+func TestGrowingRingGrowerKilledAfterEachStep(t *testing.T) {
+	for steps, died := 0, true; died; steps++ {
+		rings, mates, m := aMortalChain(t, steps)
+		mustPut(t, rings[1], "0")
+		mustPut(t, rings[1], "1")
+		died = m.dies(mates[0], func() { mustPut(t, rings[0], "victim") })
+		require.True(t, died || steps > 5, "its steps are before and after making, opening and closing the segment")
+		require.LessOrEqual(t, m.segments(), 1)
+		m.requireNoneLost(t)
+		mustPut(t, rings[1], "after")
+		require.Equal(t, 1, m.segments(), "there is one new segment")
+		want := []string{"0", "1", "victim", "after"}
+		if died {
+			want = slices.Delete(want, 2, 3)
+		}
+		for _, s := range want {
+			require.Equal(t, s, mustTake(t, rings[2]))
+		}
+		if !died {
+			rings[0].Detach()
+		}
+		requireShrunk(t, rings[1:], m.deed)
 	}
-	s := (*rings[0].chain.list.Load())[0]
-	require.Zero(t, rings[0].chain.main.first.Load()-s.link.next.Load(), "segment 0 is retired")
+}
+
+// The process passes two segments, and retires one that has a name. It opens them on its
+// way, or knows them, and nobody else does, for it has made them.
+func TestGrowingRingRetirerKilledAfterEachStep(t *testing.T) {
+	for _, knows := range []bool{false, true} {
+		steps := 0
+		for retires(t, steps, knows) {
+			steps++
+		}
+		require.GreaterOrEqual(t, steps, map[bool]int{false: 2 + 2 + 2, true: 2}[knows],
+			"before and after opening two segments, and closing one")
+	}
+}
+
+// retires reports whether a process died within so many steps of retiring a segment.
+func retires(t *testing.T, steps int, knows bool) (died bool) {
+	const messages = 2 + 4 + 1
+	rings, mates, m := aMortalChain(t, math.MaxInt)
+	putter := rings[1]
+	if knows {
+		putter = rings[0]
+	}
+	for i := range messages {
+		mustPut(t, putter, fmt.Sprint(i))
+	}
+	m.left = steps
+	next := 0
+	died = m.dies(mates[0], func() {
+		for ; next < messages; next++ {
+			require.Equal(t, fmt.Sprint(next), mustTake(t, rings[0]))
+		}
+	})
+	m.requireNoneLost(t)
+	for ; next < messages; next++ {
+		require.Equal(t, fmt.Sprint(next), mustTake(t, rings[2]), "%d steps", steps)
+	}
+	if !died {
+		rings[0].Detach()
+	}
+	requireShrunk(t, rings[1:], m.deed)
+	return died
+}
+
+// requireShrunk checks that an empty ring has kept one segment, which works.
+func requireShrunk(t *testing.T, rings []*Ring, land deed) {
+	t.Helper()
+	for _, r := range rings {
+		_, err := r.TryGet(nil)
+		require.ErrorIs(t, err, ErrEmpty)
+	}
+	require.LessOrEqual(t, land.segments(), 1)
+	mustPut(t, rings[0], "late")
+	require.Equal(t, "late", mustTake(t, rings[1]))
 }
 
 func TestGrowingRingStormOfDeaths(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"runtime"
@@ -38,6 +39,10 @@ type stage struct {
 	deaths   []shared.Uint32
 	props    []byte
 	self     shm.Incarnation
+
+	// lastRites is called when a process is gone, before anybody knows: nobody has
+	// touched what it left.
+	lastRites func(shm.Incarnation)
 }
 
 const stageProps = 4096
@@ -102,6 +107,9 @@ func (s *stage) play(t testing.TB, role string, self shm.Incarnation, args ...an
 // bury waits for the death and proves it to all.
 func (a *actor) bury() {
 	_ = a.Wait()
+	if a.stage.lastRites != nil {
+		a.stage.lastRites(a.self)
+	}
 	a.stage.deaths[a.self.Slot()].Store(a.self.Generation())
 	a.stage.epoch.Add(1)
 	futex.WakeAll(a.stage.epoch)
@@ -299,35 +307,85 @@ func playPing(s *stage, args []int) {
 }
 
 // The storm: producers put numbered messages and consumers tick them off, all of
-// them killed at random. After the ring in the props come the bitmaps of the
-// producers, stormEach bits each.
-const (
-	stormEach  = 8192
-	stormWords = stormEach / 32
-	stormBatch = groupSize + 2 // messages
-)
-
-func stormBitmap(s *stage, ringSize, producer int) []shared.Uint32 {
-	return shm.SliceAt[shared.Uint32](s.props, (ringSize+63)&^63+producer*stormWords*4, stormWords)
+// them killed at random. What they write down outlives them, behind the ring in the
+// props, where lives is how many there may be of each kind:
+//
+//	ticks     lives × stormEach × 4   by producer and number: the consumer who had it
+//	returned  lives × 4               by producer: how many of its messages were put
+//	hands     lives × stormBatch × 16 by consumer: what it is in the middle of
+type storm struct {
+	*stage
+	ticks    []shared.Uint32
+	returned []shared.Uint32
+	hands    []stormNote
+	lives    int
 }
 
-// playStormPut puts its messages as producer args[1]; args[0] is the ring's size.
-// Beyond what Put returned from, one message may have been committed.
+const (
+	stormEach  = 8192
+	stormBatch = groupSize + 2 // messages
+	stormLane  = groupSize + 3 // cells of the ring
+)
+
+// A stormNote says that a consumer has taken a message, and where. It is written before
+// the message is released, and taken back when that is ticked off.
+type stormNote struct {
+	message shared.Uint64 // 1 + that of stormKey; 0 for none
+	stamp   shared.Uint64
+}
+
+// stormKey names a message, and says where its tick is.
+func stormKey(producer, i int) int { return producer*stormEach + i }
+
+// stormCounters of the stage.
+const (
+	stormDoubled = 4
+	stormTorn    = 5
+	stormAstray  = 6 // out of order
+)
+
+func stormSize(lives int) (ring, all int) {
+	ring, err := RingSize(stormLane, 40)
+	check(err)
+	ring = (ring + 63) &^ 63
+	return ring, ring + lives*(stormEach*4+4+stormBatch*16) + 8
+}
+
+func newStorm(s *stage, lives int) *storm {
+	ring, _ := stormSize(lives)
+	returned := ring + lives*stormEach*4
+	hands := (returned + 4*lives + 7) &^ 7
+	return &storm{
+		stage:    s,
+		ticks:    shm.SliceAt[shared.Uint32](s.props, ring, lives*stormEach),
+		returned: shm.SliceAt[shared.Uint32](s.props, returned, lives),
+		hands:    shm.SliceAt[stormNote](s.props, hands, lives*stormBatch),
+		lives:    lives,
+	}
+}
+
+// hand is that of a consumer.
+func (s *storm) hand(consumer int) []stormNote {
+	return s.hands[consumer*stormBatch : (consumer+1)*stormBatch]
+}
+
+// playStormPut puts its messages as producer args[1] of args[0]. Beyond what Put
+// returned from, one message may have been committed.
 func playStormPut(s *stage, args []int) {
-	r := s.ring(0)
-	msg := make([]byte, 40)
-	returned := shm.SliceAt[shared.Uint32](s.props, args[2]+4*args[1], 1)
+	storm, r := newStorm(s, args[0]), s.ring(0)
 	for i := range stormEach {
-		number(msg, args[1], i)
-		check(r.Put(background, msg))
-		returned[0].Store(uint32(i + 1))
+		c, err := r.Claim(background)
+		check(err)
+		number(c.Bytes(), args[1], i)
+		dawdle()
+		c.Commit(40)
+		storm.returned[args[1]].Store(uint32(i + 1))
 	}
 }
 
 // playStormPutBatches does so in batches. One of them may have been committed beyond.
 func playStormPutBatches(s *stage, args []int) {
-	r := s.ring(0)
-	returned := shm.SliceAt[shared.Uint32](s.props, args[2]+4*args[1], 1)
+	storm, r := newStorm(s, args[0]), s.ring(0)
 	var claims [stormBatch]Claimed
 	for i := 0; i < stormEach; {
 		n, err := r.ClaimBatch(background, claims[:min(len(claims), stormEach-i)])
@@ -336,9 +394,19 @@ func playStormPutBatches(s *stage, args []int) {
 			number(c.Bytes(), args[1], i+k)
 			c.Fill(40)
 		}
+		dawdle()
 		CommitBatch(claims[:n], n)
 		i += n
-		returned[0].Store(uint32(i))
+		storm.returned[args[1]].Store(uint32(i))
+	}
+}
+
+// dawdle takes its time, now and then, where it is bad to be killed.
+func dawdle() {
+	if rand.IntN(8) > 0 {
+		return
+	}
+	for end := time.Now().Add(time.Duration(rand.IntN(int(50 * time.Microsecond)))); time.Now().Before(end); {
 	}
 }
 
@@ -349,23 +417,38 @@ func number(msg []byte, producer, i int) {
 	binary.LittleEndian.PutUint32(msg[36:], ^uint32(i))
 }
 
+// A stormGetter is a consumer.
+type stormGetter struct {
+	*storm
+	self int
+	had  map[int]int // by producer: 1 + the last message that nobody had before
+}
+
+func newStormGetter(s *stage, args []int) *stormGetter {
+	return &stormGetter{newStorm(s, args[0]), args[1], make(map[int]int)}
+}
+
+// playStormGet gets messages as consumer args[1] of args[0] until the ring is closed.
 func playStormGet(s *stage, args []int) {
-	r := s.ring(0)
-	buf := make([]byte, 0, 40)
+	g, r := newStormGetter(s, args), s.ring(0)
 	for {
-		msg, err := r.Get(background, buf)
+		m, err := r.Take(background)
 		if err == ErrClosed {
 			return
 		}
 		check(err)
-		tickOff(s, args[0], msg)
+		g.note(0, m)
+		dawdle()
+		m.Release()
+		dawdle()
+		g.tickOff(1)
 	}
 }
 
+// playStormGetBatches does so in batches.
 func playStormGetBatches(s *stage, args []int) {
-	r := s.ring(0)
+	g, r := newStormGetter(s, args), s.ring(0)
 	var taken [stormBatch]Taken
-	var got [stormBatch][]byte
 	for {
 		n, err := r.TakeBatch(background, taken[:])
 		if err == ErrClosed {
@@ -373,124 +456,198 @@ func playStormGetBatches(s *stage, args []int) {
 		}
 		check(err)
 		for i, m := range taken[:n] {
-			msg, err := m.Bytes()
-			check(err)
-			got[i] = append(got[i][:0], msg...)
+			g.note(i, m)
 		}
+		dawdle()
 		ReleaseBatch(taken[:n])
-		for _, msg := range got[:n] {
-			tickOff(s, args[0], msg)
+		dawdle()
+		g.tickOff(n)
+	}
+}
+
+// note writes down that the consumer has a message. Those of a producer come in order,
+// but for those that another consumer had before.
+func (g *stormGetter) note(i int, m Taken) {
+	msg, err := m.Bytes()
+	check(err)
+	producer, nth := int(binary.LittleEndian.Uint32(msg)), int(binary.LittleEndian.Uint32(msg[4:]))
+	if len(msg) != 40 || binary.LittleEndian.Uint32(msg[36:]) != ^uint32(nth) || producer >= g.lives || nth >= stormEach {
+		g.counters[stormTorn].Add(1)
+		return
+	}
+	if m.Attempt() == 1 {
+		if nth < g.had[producer] {
+			g.counters[stormAstray].Add(1)
+		}
+		g.had[producer] = nth + 1
+	}
+	n := &g.hand(g.self)[i]
+	n.stamp.Store(m.stamp())
+	n.message.Store(uint64(stormKey(producer, nth) + 1))
+}
+
+// tickOff says that the consumer has had the first n messages in its hand.
+func (g *stormGetter) tickOff(n int) {
+	hand := g.hand(g.self)[:n]
+	for i := range hand {
+		if m := hand[i].message.Load(); m != 0 && !g.ticks[m-1].CompareAndSwap(0, uint32(g.self+1)) {
+			g.counters[stormDoubled].Add(1)
+		}
+	}
+	for i := range hand {
+		hand[i].message.Store(0)
+	}
+}
+
+// takeBack strikes out, in the hand of a consumer that is gone, what it had not released:
+// somebody else must get that. The rest it has had.
+func (s *storm) takeBack(r *Ring, consumer int) {
+	c, hand := r.cells.Load(), s.hand(consumer)
+	for i := range hand {
+		stamp := hand[i].stamp.Load()
+		if c.atIndex(stamp&stampIndex).state.Load()>>lapShift == stamp>>32 {
+			hand[i].message.Store(0)
 		}
 	}
 }
 
-func tickOff(s *stage, ringSize int, msg []byte) {
-	producer, i := int(binary.LittleEndian.Uint32(msg)), binary.LittleEndian.Uint32(msg[4:])
-	if binary.LittleEndian.Uint32(msg[36:]) != ^i {
-		s.counters[5].Add(1) // torn
+// A stormWatch is who starts and kills the processes of a storm, in slots 1 to 4 the
+// producers, in 5 to 8 the consumers, every other one with batches.
+type stormWatch struct {
+	testing.TB
+	*storm
+	ring        *Ring
+	actors      [9]*actor
+	generations [9]uint32
+	producers   int
+	beyond      []int    // by producer: messages that may be committed and not said to be
+	consumers   sync.Map // by incarnation
+	killed      [2]int   // producers and consumers
+	started     int      // consumers
+}
+
+func newStormWatch(t testing.TB, lives int) *stormWatch {
+	ring, all := stormSize(lives)
+	s := newStage(t, all)
+	require.NoError(t, initRing(s.props[:ring], stormLane, 40, 1<<30-4))
+	w := &stormWatch{TB: t, storm: newStorm(s, lives), ring: s.ring(0)}
+	s.lastRites = func(self shm.Incarnation) {
+		if consumer, is := w.consumers.Load(self); is {
+			w.takeBack(w.ring, consumer.(int))
+		}
+	}
+	return w
+}
+
+// start starts the next process of a slot, unless there were as many as may be.
+func (w *stormWatch) start(slot int) {
+	w.generations[slot]++
+	self := anIncarnation(slot, w.generations[slot])
+	w.actors[slot] = nil
+	role, most := "storm%s", 1
+	if slot%2 == 1 {
+		role, most = "storm%sbatches", stormBatch
+	}
+	switch {
+	case slot > 4:
+		w.consumers.Store(self, w.started)
+		w.actors[slot] = w.play(w, fmt.Sprintf(role, "get"), self, w.lives, w.started)
+		w.started++
+	case w.producers < w.lives:
+		w.beyond = append(w.beyond, most)
+		w.actors[slot] = w.play(w, fmt.Sprintf(role, "put"), self, w.lives, w.producers)
+		w.producers++
+	}
+}
+
+// strike kills the process of a slot. A producer may have put all its messages.
+func (w *stormWatch) strike(slot int) {
+	a := w.actors[slot]
+	if a == nil {
 		return
 	}
-	old := stormBitmap(s, ringSize, producer)[i/32].Or(1 << (i % 32))
-	if old&(1<<(i%32)) != 0 {
-		s.counters[4].Add(1) // twice
+	a.kill()
+	if status := a.ProcessState; status.Success() && slot <= 4 {
+		return
+	} else if status.ExitCode() != -1 { // not by a signal
+		w.Fatalf("process %d: %v", slot, status)
 	}
+	w.killed[(slot-1)/4]++
+}
+
+// account checks every message: whatever was put was got once, unless its consumer was
+// killed after it had released it.
+func (w *stormWatch) account() {
+	took := make(map[int]int) // by message: 1 + the dead consumer who had it
+	for i := range w.hands {
+		if m := w.hands[i].message.Load(); m != 0 {
+			require.Zero(w, took[int(m-1)], "two of the dead released one message")
+			took[int(m-1)] = i/stormBatch + 1
+		}
+	}
+	put, lost := 0, 0
+	for p := range w.producers {
+		end := int(w.returned[p].Load())
+		most := end + w.beyond[p]
+		for i := end; i < stormEach; i++ {
+			if key := stormKey(p, i); w.ticks[key].Load() != 0 || took[key] != 0 {
+				require.Less(w, i, most, "got what nobody put")
+				end = i + 1 // committed, but killed before it said so; what is before that as well
+			}
+		}
+		put += end
+		for i := range end {
+			key := stormKey(p, i)
+			ticked, who := int(w.ticks[key].Load()), took[key]
+			switch {
+			case ticked == 0 && who == 0:
+				w.Errorf("message %d of producer %d, who put %d, is lost", i, p, end)
+			case ticked == 0:
+				lost++
+			case who != 0 && who != ticked:
+				w.Errorf("message %d of producer %d was had by consumers %d, who is dead, and %d", i, p, who-1, ticked-1)
+			}
+		}
+	}
+	w.Logf("%d producers and %d consumers killed; %d messages, %d of them released by consumers that were killed then",
+		w.killed[0], w.killed[1], put, lost)
+	require.Zero(w, w.counters[stormDoubled].Load(), "messages got twice")
+	require.Zero(w, w.counters[stormTorn].Load(), "torn messages")
+	require.Zero(w, w.counters[stormAstray].Load(), "messages out of order")
+	require.Greater(w, put-lost, w.killed[0]+w.killed[1])
 }
 
 // Producers and consumers in eight processes that are killed at random, started
 // again, and killed again, half of them with batches. Whatever was said to be put is got
-// once; a process that is killed may have taken with it what it had just got.
+// once, each producer's in order; a process that is killed has taken with it what it had
+// just released, and nothing else.
 func TestRingStormOfKilledProcesses(t *testing.T) {
 	kills := 1000
 	if testing.Short() {
 		kills = 100
 	}
-	capacity := groupSize + 3
-	producers := kills + 8
-	size, err := RingSize(capacity, 40)
-	require.NoError(t, err)
-	returnedAt := (size+63)&^63 + producers*stormWords*4
-	s := newStage(t, returnedAt+4*producers)
-	require.NoError(t, initRing(s.props, capacity, 40, 1<<30-4))
-
-	var mu sync.Mutex
-	generations := make([]uint32, 9)
-	nextProducer := 0
-	batches := func(slot int) bool { return slot%2 == 1 }
-	beyond := make([]int, producers) // messages of a producer that may be committed and not said to be
-	start := func(slot int) *actor {
-		mu.Lock()
-		defer mu.Unlock()
-		generations[slot]++
-		self := anIncarnation(slot, generations[slot])
-		put, get, most := "stormput", "stormget", 1
-		if batches(slot) {
-			put, get, most = "stormputbatches", "stormgetbatches", stormBatch
-		}
-		if slot > 4 {
-			return s.play(t, get, self, size)
-		}
-		beyond[nextProducer] = most
-		nextProducer++
-		return s.play(t, put, self, size, nextProducer-1, returnedAt)
-	}
-	actors := make([]*actor, 9)
+	w := newStormWatch(t, kills+8)
 	for slot := 1; slot <= 8; slot++ {
-		actors[slot] = start(slot)
+		w.start(slot)
 	}
-	killedConsumers, killedProducers, mayLose := 0, 0, 0
 	rnd := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", rnd)
-	for killedConsumers+killedProducers < kills {
+	for w.killed[0]+w.killed[1] < kills {
 		rnd = rnd*6364136223846793005 + 1442695040888963407
 		slot := 1 + int(rnd>>33%8)
 		time.Sleep(time.Duration(rnd >> 40 % uint64(4*time.Millisecond)))
-		select {
-		case <-actors[slot].gone: // had put all its messages
-		default:
-			actors[slot].kill()
-			if slot <= 4 {
-				killedProducers++
-			} else {
-				killedConsumers++
-				if mayLose++; batches(slot) {
-					mayLose += stormBatch - 1
-				}
-			}
-		}
-		if nextProducer < producers || slot > 4 {
-			actors[slot] = start(slot)
-		}
+		w.strike(slot)
+		w.start(slot)
 	}
 	for slot := 1; slot <= 4; slot++ {
-		actors[slot].kill()
-		killedProducers++
+		w.strike(slot)
 	}
-	require.NoError(t, s.ring(0).Close())
+	require.NoError(t, w.ring.Close())
 	for slot := 5; slot <= 8; slot++ {
-		<-actors[slot].gone
+		<-w.actors[slot].gone
+		require.True(t, w.actors[slot].ProcessState.Success())
 	}
-	returned, got := 0, 0
-	for p := range nextProducer {
-		n := int(shm.At[shared.Uint32](s.props, returnedAt+4*p).Load())
-		returned += n
-		bits := stormBitmap(s, size, p)
-		for i := range stormEach {
-			if bits[i/32].Load()&(1<<(i%32)) == 0 {
-				continue
-			}
-			got++
-			require.Less(t, i, n+beyond[p], "got what nobody put")
-			if i >= n {
-				returned++ // committed, but killed before it said so
-			}
-		}
-	}
-	t.Logf("%d producers and %d consumers killed; %d messages, %d lost with their consumers",
-		killedProducers, killedConsumers, returned, returned-got)
-	require.Zero(t, s.counters[4].Load(), "messages got twice")
-	require.Zero(t, s.counters[5].Load(), "torn messages")
-	require.LessOrEqual(t, returned-got, mayLose)
-	require.Greater(t, got, kills)
+	w.account()
 }
 
 // Four processes put, four get, nothing is missing.

@@ -51,7 +51,16 @@ func init() {
 
 	closing.do = func(_ context.Context, s *scene) error { return s.End.Close() }
 	closing.check = func(p *ordeal) { p.checkHeard(1) }
+	closing.large, closing.slow = true, true // all blocks are asked whether they keep the pipe
 	feats["Conn.Close while the peer waits"] = closing
+
+	closing.ready = func(ctx context.Context, s *scene) error {
+		err := s.sendsSome(ctx)
+		s.End.obj.Hold() // as another handle would
+		return err
+	}
+	closing.large, closing.slow = false, false
+	feats["Conn.Close of one of two handles while the peer waits"] = closing
 }
 
 // addCloseFeat adds that a queue of some numbers is closed while the witness waits at that

@@ -201,6 +201,7 @@ func (v *Victim) await() (syscall.Signal, error) {
 	sig, err := sys.AwaitStop(v.thread)
 	watch.Stop()
 	if err == nil && sig == 0 {
+		v.seized = v.seized[1:] // it has ended, and is not waited for again
 		err = ErrStuck
 	}
 	return sig, err

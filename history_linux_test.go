@@ -512,6 +512,14 @@ type queueState struct {
 // A gap is in the place of a message that a killed process did not commit.
 const gap = "\xff"
 
+// afterGaps is what comes after the gaps at the beginning.
+func afterGaps(content string) string {
+	for strings.HasPrefix(content, gap) {
+		content = content[len(gap):]
+	}
+	return content
+}
+
 // refused is in a deed's Under for a Put that found the queue closed.
 const refused = "\xfe"
 
@@ -530,7 +538,7 @@ func (s queueState) takings() (messages []string, rest []queueState) {
 		after.returned = s.returned[:i] + s.returned[i+1:]
 		messages, rest = append(messages, s.returned[i:i+1]), append(rest, after)
 	}
-	if content := strings.TrimLeft(s.content, gap); content != "" {
+	if content := afterGaps(s.content); content != "" {
 		after := s
 		after.content = content[1:]
 		messages, rest = append(messages, content[:1]), append(rest, after)
@@ -609,7 +617,7 @@ func (s queueState) isHeldUp(a deed) bool {
 // lease, for they may come back.
 func (s queueState) isOver(a deed) bool {
 	lent := a.Op == opReceive && s.leases != queueState{}.leases
-	return s.closed && s.returned == "" && strings.Trim(s.content, gap) == "" && !lent
+	return s.closed && s.returned == "" && afterGaps(s.content) == "" && !lent
 }
 
 // mayBeEmpty reports whether there is no message, or the first one's Put is not over. Then
@@ -617,7 +625,7 @@ func (s queueState) isOver(a deed) bool {
 func (s queueState) mayBeEmpty(a deed) bool {
 	content := s.content
 	if !strings.Contains(a.Under, gap) { // all who left a gap are known to be dead
-		content = strings.TrimLeft(content, gap)
+		content = afterGaps(content)
 	}
 	switch {
 	case s.returned != "":

@@ -472,11 +472,13 @@ func (r *Ring) Detach() {
 	r.use.close()
 }
 
-// Enter and Leave enclose what must be done with the ring, or with a cell of it, before
-// Detach returns. They may enclose waiting for a cell, which Detach ends, but nothing that
-// may wait for Detach. Claim and Take alone do not do that: it would cost them half their
-// time.
+// Enter begins what must be done with the ring, or with a cell of it, before Detach
+// returns; Leave ends it. Between them the caller may wait for a cell, which Detach ends,
+// but not for anything that may wait for Detach. Claim and Take alone do not do that: it
+// would cost them half their time.
 func (r *Ring) Enter() { r.use.enter() }
+
+// Leave ends what Enter has begun.
 func (r *Ring) Leave() { r.use.leave() }
 
 // detached are the cells of views that were ended: those of an empty and closed

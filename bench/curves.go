@@ -15,7 +15,7 @@ type curve struct {
 	points []int
 	label  func(int) string
 	row    func(x int) row // the rest
-	flat   bool            // the last point must come close to the first
+	flat   int             // the last point must come close to this one; 0 if it need not
 }
 
 var curves = []curve{
@@ -51,7 +51,7 @@ var curves = []curve{
 				unit: result.Millions, longer: 1 + n/(256<<10), // so that warming up comes to every cell
 			}
 		},
-		flat: true,
+		flat: 512, // with room for 64 both sides wait for each other
 	},
 	idleCurve("queue-idle", "other processes that have it and do nothing", false),
 	idleCurve("queue-idle-used", "other processes that have used it once and do nothing", true),
@@ -95,7 +95,7 @@ func idleCurve(name, bystanders string, used bool) curve {
 			job.Bystanders, job.Used = n, used
 			return row{job: job, unit: result.Millions}
 		},
-		flat: true,
+		flat: 1,
 	}
 }
 
@@ -131,14 +131,17 @@ func curveRows(few bool) (rows []*row) {
 func (c *curve) rows(points []int) (rows []*row) {
 	for _, x := range points {
 		r := c.row(x)
-		r.name = fmt.Sprintf("scale/%s/%d", c.Name, x)
+		r.name = c.rowName(x)
 		r.title = fmt.Sprintf(c.point, c.label(x))
 		r.curve, r.x = &c.Curve, float64(x)
 		rows = append(rows, &r)
 	}
-	if first, last := rows[0], rows[len(rows)-1]; c.flat {
-		last.base = &base{first.name, first.job}
+	if c.flat != 0 {
+		last := rows[len(rows)-1]
+		last.base = &base{c.rowName(c.flat), c.row(c.flat).job}
 		last.must, last.aim = result.TimesBase(0.5), result.TimesBase(0.8)
 	}
 	return rows
 }
+
+func (c *curve) rowName(x int) string { return fmt.Sprintf("scale/%s/%d", c.Name, x) }

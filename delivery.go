@@ -113,12 +113,15 @@ func (v *queueView[T]) receive(receive func() (ipc.Lease, error)) (ipc.Lease, er
 }
 
 // delivery makes a Delivery, which takes the hold on the queue over.
-func (v *queueView[T]) delivery(lease ipc.Lease) (*Delivery[T], error) {
+func (v *queueView[T]) delivery(lease ipc.Lease) (d *Delivery[T], err error) {
+	defer func() {
+		if d == nil { // also if a decoder panics
+			v.obj.Close()
+		}
+	}()
 	m, parcel, err := v.readLease(lease)
 	if err != nil {
-		err = errors.Join(err, v.drop(lease, parcel))
-		v.obj.Close()
-		return nil, err
+		return nil, errors.Join(err, v.drop(lease, parcel))
 	}
 	return &Delivery[T]{
 		Value: m, Attempt: lease.Attempt(),

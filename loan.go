@@ -138,7 +138,7 @@ func borrow[E any](q *Queue[[]E], take func() (ipc.Taken, error)) (*Borrowed[E],
 	if err != nil {
 		return nil, q.wrap("borrow", err)
 	}
-	slice, err := v.read(&p, v.codec.Alias)
+	slice, err := v.read(&p, v.codec.Alias) // plain memory: no decoder of the user's
 	if err != nil {
 		v.dismiss(&p)
 		return nil, q.wrap("borrow", err)

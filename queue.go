@@ -263,7 +263,7 @@ func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
 	}
 	defer runtime.KeepAlive(q)
 	var err error
-	if q.view.inCell() {
+	if q.view.fits {
 		err = q.view.ship(claim, func(cell ipc.Claimed) (int, error) {
 			b, err := q.view.codec.Append(cell.Bytes()[:0], v)
 			return len(b), err
@@ -310,10 +310,11 @@ func (q *Queue[T]) TryGet() (T, error) {
 	return q.get(func() (ipc.Taken, error) { return q.view.TryTake() })
 }
 
-// goOn is get after a first attempt.
+// goOn is get after a first attempt, whose message is the caller's although another
+// goroutine may have freed the handle.
 func (q *Queue[T]) goOn(cell ipc.Taken, err error, take func() (ipc.Taken, error)) (T, error) {
 	tried := false
-	return q.get(func() (ipc.Taken, error) {
+	return q.first(func() (ipc.Taken, error) {
 		if tried {
 			return take()
 		}
@@ -334,6 +335,11 @@ func (q *Queue[T]) get(take func() (ipc.Taken, error)) (v T, err error) {
 	if !q.usable() {
 		return v, q.unusable()
 	}
+	return q.first(take)
+}
+
+// first is the first message.
+func (q *Queue[T]) first(take func() (ipc.Taken, error)) (v T, err error) {
 	defer runtime.KeepAlive(q)
 	v, err = q.view.next(take)
 	if err != nil {

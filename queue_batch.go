@@ -23,7 +23,7 @@ func (q *Queue[T]) PutBatch(ctx context.Context, vs []T) (int, error) {
 		return 0, q.unusable()
 	}
 	defer runtime.KeepAlive(q)
-	if !q.view.inCell() {
+	if !q.view.fits {
 		return q.putEach(ctx, vs)
 	}
 	put := 0
@@ -93,7 +93,7 @@ func (q *Queue[T]) getBatch(ctx context.Context, into []T) (int, error) {
 	}
 	defer runtime.KeepAlive(q)
 	get := q.view.getEach
-	if q.view.inCell() {
+	if q.view.fits {
 		get = q.view.getCells
 	}
 	got := 0
@@ -122,21 +122,22 @@ func (v *queueView[T]) getEach(ctx context.Context, into []T) (n int, failed err
 	}
 	for i := range into {
 		p, err := v.take(take)
-		if i == 0 && err != nil {
+		switch {
+		case err != nil && i == 0:
 			return 0, err
-		}
-		if err == ErrEmpty || err == ErrClosed {
+		case err == ErrEmpty || err == ErrClosed:
 			return n, failed
+		case err != nil:
+			return n, errors.Join(failed, err)
 		}
-		if err == nil {
-			into[n], err = v.read(&p, v.codec.Decode)
-			v.dismiss(&p)
-		}
-		if err == nil {
-			n++
-		}
-		failed = errors.Join(failed, err)
 		ctx = atOnce
+		m, err := v.finish(&p)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		into[n] = m
+		n++
 	}
 	return n, failed
 }

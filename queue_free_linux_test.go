@@ -93,6 +93,17 @@ func TestAMessageThatComesWhileItsQueueIsFreed(t *testing.T) {
 			require.NoError(t, <-freed)
 		})
 	}
+	t.Run("longer than its cell", func(t *testing.T) {
+		requireNoLeak(t)
+		q, err := NewQueue[[8]int64](4, WithInline(32))
+		require.NoError(t, err)
+		require.NoError(t, q.TryPut([8]int64{1, 2}))
+		taking, freed := freeing(t, q, func() (ipc.Taken, error) { return q.view.TryTake() })
+		got, err := q.view.next(taking)
+		require.NoError(t, err)
+		require.Equal(t, [8]int64{1, 2}, got)
+		require.NoError(t, <-freed)
+	})
 	t.Run("brings the queue", func(t *testing.T) {
 		requireNoLeak(t)
 		q, err := NewQueue[selfMail](4)

@@ -20,12 +20,6 @@ const (
 	leastInline = 1 + shm.RefSize
 )
 
-// inCell reports whether every message lies in its cell as it is.
-func (v *queueView[T]) inCell() bool {
-	n := v.codec.Fixed()
-	return n >= 0 && n <= v.Inline()
-}
-
 // checkSize refuses messages of more bytes than the queue's maker wanted.
 func (v *queueView[T]) checkSize(n int) error {
 	if limit := v.limit(); n > limit {
@@ -151,7 +145,7 @@ func enclose(parcel packet, parent *shm.Object, cell ipc.Claimed, before ...byte
 // is one, is held.
 func (v *queueView[T]) locate(b []byte) (message []byte, parcel *shm.Object, err error) {
 	switch {
-	case v.inCell():
+	case v.fits:
 		return b, nil, nil
 	case len(b) > 0 && b[0] == messageHere:
 		return b[1:], nil, nil

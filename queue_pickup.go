@@ -103,7 +103,11 @@ func (v *queueView[T]) next(take func() (ipc.Taken, error)) (m T, err error) {
 	if err != nil {
 		return m, err
 	}
-	m, err = v.read(&p, v.codec.Decode)
-	v.dismiss(&p)
-	return m, err
+	return v.finish(&p)
+}
+
+// finish reads and dismisses a pickup, also if a decoder panics.
+func (v *queueView[T]) finish(p *pickup) (T, error) {
+	defer v.dismiss(p)
+	return v.read(p, v.codec.Decode)
 }

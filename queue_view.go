@@ -19,7 +19,8 @@ import (
 type queueView[T any] struct {
 	*ipc.Ring
 	codec *wire.Codec[T]
-	raw   bool        // all messages are the memory of a T, and lie in their cells
+	fits  bool        // every message lies in its cell as it is
+	raw   bool        // and is the memory of a T
 	obj   *shm.Object // the queue's block, which this view is one of
 
 	segments segments
@@ -37,7 +38,6 @@ const (
 // openQueue is this process's view of the queue in a block.
 func openQueue[T any](o *shm.Object, codec *wire.Codec[T]) (*queueView[T], error) {
 	v := &queueView[T]{codec: codec, obj: o}
-	defer func() { v.raw = v.Ring != nil && codec.AnyBytes() && v.inCell() }()
 	v.segments = segments{queue: o, opened: make(map[uint64][]*shm.Object)}
 	var err error
 	if ipc.Grows(o.Bytes()) {
@@ -48,6 +48,8 @@ func openQueue[T any](o *shm.Object, codec *wire.Codec[T]) (*queueView[T], error
 	if err != nil {
 		return nil, err
 	}
+	v.fits = codec.Fixed() >= 0 && codec.Fixed() <= v.Inline()
+	v.raw = v.fits && codec.AnyBytes()
 	v.Leases(v.openLeases)
 	return v, nil
 }

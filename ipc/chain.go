@@ -140,8 +140,7 @@ func (c *chain) first() (*segment, error) {
 	cells := c.ring.cells.Load()
 	name := c.main.first.Load()
 	if name == 0 {
-		cells.end = cells.capacity
-		return &segment{cells: cells, link: c.main}, nil
+		return newSegment(cells, c.main, 0), nil
 	}
 	return c.openFrom(name)
 }
@@ -216,7 +215,7 @@ func (c *chain) follow(last *segment) (known bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if !s.isAfter(last) { // a damaged chain may go round
+	if s.name == name && s.number != last.number+1 || !s.isAfter(last) { // a damaged chain may go round
 		c.segments.Close(s.name)
 		return false, fmt.Errorf("ipc: segment %d of the queue after segment %d: %w", s.number, last.number, shm.ErrDamaged)
 	}
@@ -266,9 +265,14 @@ func (c *chain) view(name uint64, mem []byte) (*segment, error) {
 	}
 	own.ring, own.me, own.epoch = c.ring, main.me, main.epoch
 	own.closed, own.puts, own.frees, own.lending, own.notes = main.closed, main.puts, main.frees, main.lending, main.notes
+	return newSegment(own, link, name), nil
+}
+
+// newSegment gives cells their end.
+func newSegment(c *cells, link *chainLink, name uint64) *segment {
 	number := link.number // loaded once
-	own.end = (uint64(number) + 1) << own.shift
-	return &segment{cells: own, link: link, name: name, number: number}, nil
+	c.end = (uint64(number) + 1) << c.shift
+	return &segment{cells: c, link: link, name: name, number: number}
 }
 
 // isAfter reports whether s comes after t, or t is nil. Numbers go round.
@@ -355,7 +359,8 @@ func (c *chain) left(s *segment) bool {
 // passDead is Ring.passDead for the segment that has the position. One that is not in
 // the list because it was retired has passed it. One that is not in it because it is
 // newer than those that this process knows is not passed by, or the message would be
-// both on lease and in its cell: it must be made known first, see catchUpIfCalled.
+// both on lease and in its cell: it must be made known first, see catchUpIfCalled. Laps go
+// round: a lease that was held for 2²⁹ segments seems to be from a newer one.
 func (c *chain) passDead(stamp uint64, owner shm.Incarnation) bool {
 	list := *c.list.Load() // in an attempt, so none goes away
 	for _, s := range list {

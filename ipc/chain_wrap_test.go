@@ -13,9 +13,16 @@ func onLateChains(t *testing.T, test func(t *testing.T, rings []*Ring, mates []*
 	for name, number := range map[string]uint32{"laps": 1<<30 - 3, "numbers": 1<<32 - 3} {
 		t.Run(name, func(t *testing.T) {
 			rings, mates, land := aChainFrom(t, number, 4, 2, 4)
+			require.Equal(t, number, newest(rings[0]).number)
 			test(t, rings, mates, land)
 		})
 	}
+}
+
+// newest is the last segment that a view knows.
+func newest(r *Ring) *segment {
+	list := *r.chain.list.Load()
+	return list[len(list)-1]
 }
 
 func TestTheSegmentsOfAGrowingRingGoRound(t *testing.T) {
@@ -32,6 +39,7 @@ func TestTheSegmentsOfAGrowingRingGoRound(t *testing.T) {
 			require.Equal(t, fmt.Sprint(i), mustTake(t, rings[0]))
 		}
 		require.Zero(t, rings[3].Len())
+		require.Less(t, newest(rings[0]).lap(), uint64(1000), "they have gone round")
 		require.LessOrEqual(t, land.segments(), 3)
 		require.NoError(t, rings[3].Close())
 		for _, r := range rings {
@@ -51,8 +59,7 @@ func TestALeaseFromASegmentThatGoesRoundIsDeliveredOnce(t *testing.T) {
 				require.Equal(t, fmt.Sprint(i), mustTake(t, rings[1]))
 			}
 		}
-		list := *rings[1].chain.list.Load()
-		require.Less(t, list[len(list)-1].lap(), uint64(last), "they have gone round")
+		require.Less(t, newest(rings[1]).lap(), uint64(last), "they have gone round")
 		receiveSteps()[3].do(rings[1]) // lent, and the cell not freed
 		mates[1].die()
 		got, l := mustReceive(t, rings[2])

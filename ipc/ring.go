@@ -179,8 +179,9 @@ var (
 // made no difference beyond the noise; to stay away from a cell that the other
 // side is about to write did, see lull.
 type Ring struct {
-	cells atomic.Pointer[cells]
-	chain *chain // of a ring that grows, or nil
+	cells atomic.Pointer[cells] // or detached
+	own   *cells                // whether detached or not, for what Detach waits for
+	chain *chain                // of a ring that grows, or nil
 	d     Domain
 
 	put, get         *gate
@@ -314,6 +315,7 @@ func OpenRing(d Domain, mem []byte) (*Ring, error) {
 	r := &Ring{d: d, put: newGate(d), get: newGate(d), lease: newGate(d), join: newGate(d), use: newGate(d)}
 	r.lender = &lender{d: d, words: c.lending, pass: r.passDead, returned: r.wakeConsumer, wakeJoins: r.wakeJoins}
 	c.ring, c.epoch, c.me = r, d.Epoch(), ownerField(d.Self())
+	r.own = c
 	r.cells.Store(c)
 	return r, nil
 }
@@ -410,7 +412,11 @@ func (c *cells) length() int {
 
 // Full reports whether TryClaim would find no free cell. It may be outdated when it
 // returns. A ring that grows is never full.
-func (r *Ring) Full() bool { return r.chain == nil && r.cells.Load().full() }
+func (r *Ring) Full() bool {
+	r.Enter() // to look may help
+	defer r.Leave()
+	return r.chain == nil && r.cells.Load().full()
+}
 
 func (c *cells) full() bool {
 	for { // again if tail was behind
@@ -492,7 +498,7 @@ var detached = func() *cells {
 	c := newCells(mem, 1, cellAlign, 0)
 	c.closed.Store(1)
 	c.inline = MaxRingInline // so that Put says ErrClosed, not ErrTooLarge
-	c.ring, c.epoch, c.me = &Ring{lender: new(lender)}, new(shared.Uint32), ownerField(shm.DeadOwner)
+	c.ring, c.epoch, c.me = &Ring{own: c, lender: new(lender)}, new(shared.Uint32), ownerField(shm.DeadOwner)
 	return c
 }()
 

@@ -108,10 +108,11 @@ func (r *Ring) TryTake() (Taken, error) { return r.take() }
 
 // take makes one attempt.
 func (r *Ring) take() (Taken, error) {
-	if r.chain != nil {
-		return r.chain.take()
+	c := r.cells.Load()
+	if r.chain == nil || c == detached {
+		return c.take()
 	}
-	return r.cells.Load().take()
+	return r.chain.take()
 }
 
 func (r *Ring) takeSlow(ctx context.Context) (t Taken, err error) {

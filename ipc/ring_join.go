@@ -17,13 +17,13 @@ func (r *Ring) Join(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	r.Enter() // to look may open the lease table
+	defer r.Leave()
 	var look census
 	if idle, err := look.idle(r); idle || err != nil {
 		r.observeEnds()
 		return err
 	}
-	r.join.enter() // as receiveSlow
-	defer r.join.leave()
 	c := r.cells.Load()
 	if c == detached {
 		return ErrClosed
@@ -56,7 +56,7 @@ func (r *Ring) observeEnds() {
 // wakeJoins wakes who waits for the last message, if this may have been it: while
 // there is one to be taken it was not.
 func (r *Ring) wakeJoins() {
-	c := r.cells.Load()
+	c := r.own
 	if c.lending.joins.awaited() && (r.chain != nil || !c.readyAtHead()) {
 		c.lending.joins.wakeAll()
 	}

@@ -73,10 +73,11 @@ func (r *Ring) TryClaim() (Claimed, error) { return r.claim() }
 
 // claim makes one attempt.
 func (r *Ring) claim() (Claimed, error) {
-	if r.chain != nil {
-		return r.chain.claim()
+	c := r.cells.Load()
+	if r.chain == nil || c == detached {
+		return c.claim()
 	}
-	return r.cells.Load().claim()
+	return r.chain.claim()
 }
 
 func (r *Ring) claimSlow(ctx context.Context) (c Claimed, err error) {

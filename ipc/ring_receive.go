@@ -184,7 +184,7 @@ func (r *Ring) receiveSlow(ctx context.Context) (l Lease, err error) {
 
 // wakeConsumer is for a message that came back.
 func (r *Ring) wakeConsumer() {
-	c := r.cells.Load()
+	c := r.own
 	c.wakeTaker()
 	c.lending.joins.wakeAll() // those who wait for the last leases
 }

@@ -70,7 +70,7 @@ func (c *cells) pending(d Domain, stamp uint64) bool {
 
 // passDead passes the position that stamp names if a dead process still has it.
 func (r *Ring) passDead(stamp uint64, owner shm.Incarnation) bool {
-	r.cells.Load().passDead(stamp, owner)
+	r.own.passDead(stamp, owner)
 	return true
 }
 

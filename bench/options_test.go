@@ -108,20 +108,20 @@ func TestRowsHaveNamesOfTheirOwnAndSomebodyToMeasure(t *testing.T) {
 	}
 }
 
-func TestTheLastPointOfAFlatCurveIsComparedWithTheFirst(t *testing.T) {
+func TestTheLastPointOfAFlatCurveIsComparedWithAnEarlyOne(t *testing.T) {
 	rows := make(map[string]*row)
 	for _, r := range allRows(false) {
 		rows[r.name] = r
 	}
-	for last, first := range map[string]string{
-		"scale/queue-capacity/1048576": "scale/queue-capacity/64",
+	for last, early := range map[string]string{
+		"scale/queue-capacity/1048576": "scale/queue-capacity/512",
 		"scale/queue-idle/64":          "scale/queue-idle/1",
 		"scale/queue-idle-used/64":     "scale/queue-idle-used/1",
 	} {
 		require.Contains(t, rows, last)
-		assert.Equal(t, &base{first, rows[first].job}, rows[last].base, last)
+		assert.Equal(t, &base{early, rows[early].job}, rows[last].base, last)
 		assert.Equal(t, result.TimesBase(0.5), rows[last].must, last)
-		assert.Nil(t, rows[first].must, first)
+		assert.Nil(t, rows[early].must, early)
 	}
 	assert.Nil(t, rows["scale/queue-processes/64"].must, "its CPUs are shared by ever more")
 }

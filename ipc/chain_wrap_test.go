@@ -60,17 +60,6 @@ func TestALeaseFromASegmentThatGoesRoundIsDeliveredOnce(t *testing.T) {
 			}
 		}
 		require.Less(t, newest(rings[1]).lap(), uint64(last), "they have gone round")
-		receiveSteps()[3].do(rings[1]) // lent, and the cell not freed
-		mates[1].die()
-		got, l := mustReceive(t, rings[2])
-		require.Equal(t, fmt.Sprint(last), got)
-		for _, r := range []*Ring{rings[3], rings[0], rings[2]} {
-			_, err := r.TryReceive()
-			require.ErrorIs(t, err, ErrEmpty)
-			_, err = r.TryGet(nil)
-			require.ErrorIs(t, err, ErrEmpty)
-		}
-		require.NoError(t, l.Ack())
-		require.NoError(t, rings[3].Join(within(t)))
+		requireTakenOverOnce(t, rings, mates, fmt.Sprint(last))
 	})
 }

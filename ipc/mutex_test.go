@@ -405,10 +405,10 @@ func TestMutexTenThousandGoroutinesHoldFewThreads(t *testing.T) {
 		})
 	}
 	eventually(t, func() bool { return b.gate.waiting() == n && s.word.Load()&waiters != 0 })
-	require.LessOrEqual(t, threads(t)-before, 50)
+	require.LessOrEqual(t, threads(t)-before, 4)
 	require.NoError(t, a.Unlock())
 	ends(t, start(func() int { wg.Wait(); return 0 }))
-	require.LessOrEqual(t, threads(t)-before, 50)
+	require.LessOrEqual(t, threads(t)-before, 4)
 }
 
 func TestMutexFastPathsDoNotAllocate(t *testing.T) {

@@ -172,10 +172,10 @@ func fewThreads(t *testing.T, g *gate, block func(ctx context.Context) error, re
 		})
 	}
 	eventually(t, func() bool { return g.waiting() == n })
-	require.LessOrEqual(t, threads(t)-before, 50)
+	require.LessOrEqual(t, threads(t)-before, 4)
 	require.NoError(t, release())
 	ends(t, start(func() int { wg.Wait(); return 0 }))
-	require.LessOrEqual(t, threads(t)-before, 50)
+	require.LessOrEqual(t, threads(t)-before, 4)
 }
 
 func BenchmarkSemaphoreUncontended(b *testing.B) {

@@ -345,7 +345,7 @@ func TestWorkersEndWithAKilledParent(t *testing.T) {
 	killed := time.Now()
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait())
-	require.Eventually(t, func() bool { return len(running()) == 0 }, patience, glance)
+	require.Eventually(t, func() bool { return len(running()) == 0 }, soon, glance)
 	t.Logf("the workers were gone %v after the kill", time.Since(killed))
 }
 

@@ -88,7 +88,7 @@ func (m Mutant) explore(t *testing.T) (output string, failed bool) {
 	built, err := exec.Command("go", "test", "-tags", "explore", "-vet=off", "-overlay", m.overlay(t), "-c", "-o", program).CombinedOutput()
 	require.NoError(t, err, "%s", built)
 	model := "^TestExplore$/^" + strings.ReplaceAll(m.Model, "/", "$/^") + "$"
-	said, err := exec.Command(program, "-test.run", model, "-test.v", "-explore.for", "5m").CombinedOutput()
+	said, err := exec.Command(program, "-test.run", model, "-test.v", "-explore.for", "1m").CombinedOutput()
 	return string(said), err != nil
 }
 

@@ -65,12 +65,14 @@ type connView[T any] struct {
 // encoding v, or of a lack of shared memory. Only a Send that has to wait is sure to
 // look at ctx: to do so costs as much as a short message. Python: send, send_bytes.
 func (c *Conn[T]) Send(ctx context.Context, v T) error {
+	if s := c.share; s != nil && !s.freed.Load() {
+		if w := s.view.out.w.Load(); w != nil && w.Push(shm.Bytes(&v)) {
+			runtime.KeepAlive(c)
+			return nil
+		}
+	}
 	if !c.usable() {
 		return c.unusable()
-	}
-	if w := c.view.out.w.Load(); w != nil && w.Push(shm.Bytes(&v)) {
-		runtime.KeepAlive(c)
-		return nil
 	}
 	if err := c.send(ctx, &v); err != nil {
 		return c.sendError(err)
@@ -80,12 +82,14 @@ func (c *Conn[T]) Send(ctx context.Context, v T) error {
 
 // TrySend is Send, but returns ErrFull where Send would wait.
 func (c *Conn[T]) TrySend(v T) error {
+	if s := c.share; s != nil && !s.freed.Load() {
+		if w := s.view.out.w.Load(); w != nil && w.Push(shm.Bytes(&v)) {
+			runtime.KeepAlive(c)
+			return nil
+		}
+	}
 	if !c.usable() {
 		return c.unusable()
-	}
-	if w := c.view.out.w.Load(); w != nil && w.Push(shm.Bytes(&v)) {
-		runtime.KeepAlive(c)
-		return nil
 	}
 	if err := c.send(atOnce, &v); err != nil {
 		return c.sendError(err)
@@ -207,12 +211,14 @@ func (c *Conn[T]) Recv(ctx context.Context) (v T, err error) {
 // room.
 func (c *Conn[T]) RecvInto(ctx context.Context, v *T) error {
 	_ = *v // nobody waits, or has the end, when this panics
+	if s := c.share; s != nil && !s.freed.Load() && s.view.raw {
+		if r := s.view.in.r.Load(); r != nil && (r.Pull(shm.Bytes(v), 1) || r.PullSoon(shm.Bytes(v))) {
+			runtime.KeepAlive(c)
+			return nil
+		}
+	}
 	if !c.usable() {
 		return c.unusable()
-	}
-	if r := c.view.in.r.Load(); r != nil && c.view.raw && r.PullSoon(shm.Bytes(v)) {
-		runtime.KeepAlive(c)
-		return nil
 	}
 	err := c.recv(ctx, v)
 	runtime.KeepAlive(c)

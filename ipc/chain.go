@@ -130,7 +130,7 @@ func OpenGrowingRing(d Domain, mem []byte, segments Segments) (*Ring, error) {
 		return nil, err
 	}
 	c.list.Store(&[]*segment{first})
-	r.chain = c
+	r.chain, r.own.quick = c, -1
 	r.lender.pass = c.passDead
 	return r, nil
 }

@@ -176,6 +176,29 @@ func (r *scriptedRing) step() {
 		_ = r.ring.Close()
 	default:
 		_ = r.ring.Note(r.Next(2)).Load()
+		r.quickly()
+	}
+}
+
+// quickly puts or gets in one of the quick ways.
+func (r *scriptedRing) quickly() {
+	n := r.Next(damagedInline + 2)
+	switch r.Next(4) {
+	case 0:
+		_ = r.ring.PutQuick(make([]byte, n))
+	case 1:
+		if _, odd := r.ring.GetQuick(make([]byte, n)); odd != nil {
+			_ = r.read(odd.Bytes())
+			r.taken = append(r.taken, *odd)
+		}
+	case 2:
+		_ = r.ring.PutManyQuick(make([]byte, (groupSize+1)*n), n)
+	default:
+		_, odd := r.ring.GetManyQuick(make([]byte, (groupSize+1)*n), n)
+		for _, t := range odd {
+			_ = r.read(t.Bytes())
+		}
+		r.taken = append(r.taken, odd...)
 	}
 }
 
@@ -341,7 +364,7 @@ func (s *scriptedStream) useReader(how int) {
 		s.taken = false
 	default:
 		s.r.Grant()
-		s.r.Pull(make([]byte, 16+8*s.Next(2)), 1)
+		s.r.Pull(make([]byte, 16+8*s.Next(2)), 1+s.Next(3))
 		s.r.Withdraw()
 	}
 }

@@ -13,6 +13,7 @@ type batchScene struct {
 	capacity, producers, consumers int
 
 	each  int  // messages that a producer puts, in batches as large as they can be
+	quick bool // in bulk, as far as that is possible
 	mixed bool // the last producer and the last consumer have messages one by one
 }
 
@@ -22,7 +23,7 @@ func exploredBatches(b batchScene) func(*explore.Execution) {
 	return func(x *explore.Execution) {
 		c := newCosmos(x, b.producers+b.consumers)
 		mem := exploredRing(x, b.capacity)
-		p := &post{x: x}
+		p := &post{x: x, manner: manner(b.quick)}
 		for i, d := range c.citizens {
 			r, err := OpenRing(d, mem)
 			c.must(err)
@@ -56,6 +57,12 @@ func exploredBatches(b batchScene) func(*explore.Execution) {
 // putBatches puts the messages from first to before end.
 func (p *post) putBatches(r *Ring, first, end int) error {
 	for first < end {
+		if p.manner == quickly {
+			if n := p.putBulk(r, first, end); n > 0 {
+				first += n
+				continue
+			}
+		}
 		into := make([]Claimed, end-first)
 		n, err := r.ClaimBatch(context.Background(), into)
 		if err != nil {
@@ -74,9 +81,42 @@ func (p *post) putBatches(r *Ring, first, end int) error {
 	return nil
 }
 
+// putBulk puts what can be put quickly of the messages from first to before end.
+func (p *post) putBulk(r *Ring, first, end int) int {
+	var all []byte
+	for m := first; m < end; m++ {
+		p.begun[m] = true
+		all = append(all, message(m)...)
+	}
+	n := r.PutManyQuick(all, 8)
+	for m := range n {
+		p.committed[first+m] = true
+	}
+	return n
+}
+
+// getBulk gets what can be got quickly, so many messages at most.
+func (p *post) getBulk(r *Ring, most int) int {
+	into := make([]byte, 8*most)
+	n, odd := r.GetManyQuick(into, 8)
+	p.x.Check(odd == nil, "%d messages of another length", len(odd))
+	for i := range n {
+		m := p.number(into[8*i : 8*i+8])
+		p.x.Check(m >= 0, "got %x", into[8*i:8*i+8])
+		p.got[m]++
+	}
+	return n
+}
+
 // getBatches gets so many messages.
 func (p *post) getBatches(r *Ring, messages int) error {
 	for messages > 0 {
+		if p.manner == quickly {
+			if n := p.getBulk(r, messages); n > 0 {
+				messages -= n
+				continue
+			}
+		}
 		into := make([]Taken, messages)
 		n, err := r.TakeBatch(context.Background(), into)
 		if err != nil {

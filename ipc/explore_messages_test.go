@@ -13,20 +13,28 @@ import (
 )
 
 func init() {
-	models["ring/one each"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredPuts(1, 2, 1, 2, 1)}
-	models["ring/two producers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredPuts(2, 2, 1, 3, 2)}
-	models["ring/two consumers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredPuts(1, 2, 2, 1, 1)}
-	models["ring/two each"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredPuts(2, 1, 2, 1, 2)}
-	models["ring/two consumers, two deaths"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredPuts(1, 2, 2, 1, 1)}
-	models["ring/two each, two deaths"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredPuts(2, 1, 2, 1, 2)}
-	models["ring/close"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredClose}
+	models["ring/one each"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredPuts(plainly, 1, 2, 1, 2, 1)}
+	models["ring/two producers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredPuts(plainly, 2, 2, 1, 3, 2)}
+	models["ring/two consumers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredPuts(plainly, 1, 2, 2, 1, 1)}
+	models["ring/two each"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredPuts(plainly, 2, 1, 2, 1, 2)}
+	models["ring/two consumers, two deaths"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredPuts(plainly, 1, 2, 2, 1, 1)}
+	models["ring/two each, two deaths"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredPuts(plainly, 2, 1, 2, 1, 2)}
+	models["ring/close"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredClose(plainly)}
+	models["ring/quick/one each"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredPuts(quickly, 1, 2, 1, 2, 1)}
+	models["ring/quick/two producers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredPuts(quickly, 2, 2, 1, 3, 2)}
+	models["ring/quick/two consumers"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredPuts(quickly, 1, 2, 2, 1, 1)}
+	models["ring/quick/two each, two deaths"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredPuts(quickly, 2, 1, 2, 1, 2)}
+	models["ring/quick/close"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredClose(quickly)}
 	models["lease/one slot"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredLeases(1, false)}
 	models["lease/get"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredLeases(2, true)}
 	models["lease/two deaths"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredLeases(2, true)}
-	models["ring/batches"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredBatches(batchScene{2, 1, 2, 2, false})}
-	models["ring/batches of two"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredBatches(batchScene{2, 2, 1, 2, false})}
-	models["ring/batches and singles"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredBatches(batchScene{3, 2, 2, 2, true})}
-	models["ring/batches beyond the last cell"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredBatches(batchScene{3, 1, 2, 4, false})}
+	models["ring/batches"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredBatches(batchScene{capacity: 2, producers: 1, consumers: 2, each: 2})}
+	models["ring/batches of two"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredBatches(batchScene{capacity: 2, producers: 2, consumers: 1, each: 2})}
+	models["ring/batches and singles"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredBatches(batchScene{capacity: 3, producers: 2, consumers: 2, each: 2, mixed: true})}
+	models["ring/batches beyond the last cell"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredBatches(batchScene{capacity: 3, producers: 1, consumers: 2, each: 4})}
+	models["ring/bulk"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredBatches(batchScene{capacity: 2, producers: 1, consumers: 2, each: 2, quick: true})}
+	models["ring/bulk of two"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredBatches(batchScene{capacity: 2, producers: 2, consumers: 1, each: 2, quick: true})}
+	models["ring/bulk and singles"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredBatches(batchScene{capacity: 3, producers: 2, consumers: 2, each: 2, quick: true, mixed: true})}
 	models["stream/headers"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(-1, 0, 3)}
 	models["stream/fixed"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(16, 0, 5)}
 	models["stream/headers/turns"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(-1, 64, 7)}
@@ -37,9 +45,37 @@ func init() {
 // Message m is 8 bytes of value m+1.
 type post struct {
 	x         *explore.Execution
+	manner    manner
 	committed [8]bool // Put returned
 	begun     [8]bool
 	got       [8]int // how many live processes were given it
+}
+
+// A manner is how messages are put and got: quickly, where that is possible.
+type manner bool
+
+const (
+	plainly manner = false
+	quickly manner = true
+)
+
+// put puts a message.
+func (m manner) put(r *Ring, msg []byte) error {
+	if m == quickly && r.PutQuick(msg) {
+		return nil
+	}
+	return r.Put(context.Background(), msg)
+}
+
+// get gets a message.
+func (m manner) get(r *Ring) ([]byte, error) {
+	if m == quickly {
+		msg := make([]byte, 8)
+		if ok, _ := r.GetQuick(msg); ok {
+			return msg, nil
+		}
+	}
+	return r.Get(context.Background(), nil)
 }
 
 func message(m int) []byte { return bytes.Repeat([]byte{byte(m + 1)}, 8) }
@@ -74,7 +110,7 @@ func (p *post) check(left [8]int, mayLose int) error {
 func (p *post) putAll(r *Ring, first, end int) error {
 	for m := first; m < end; m++ {
 		p.begun[m] = true
-		if err := r.Put(context.Background(), message(m)); err != nil {
+		if err := p.manner.put(r, message(m)); err != nil {
 			return err
 		}
 		p.committed[m] = true
@@ -84,7 +120,7 @@ func (p *post) putAll(r *Ring, first, end int) error {
 
 // getOne gets a message.
 func (p *post) getOne(r *Ring) error {
-	msg, err := r.Get(context.Background(), nil)
+	msg, err := p.manner.get(r)
 	if err != nil {
 		return err
 	}
@@ -110,11 +146,11 @@ func (p *post) takeRest(r *Ring) (left [8]int, err error) {
 }
 
 // exploredPuts: producers put so many messages each, consumers get so many each.
-func exploredPuts(producers, puts, consumers, gets, capacity int) func(*explore.Execution) {
+func exploredPuts(manner manner, producers, puts, consumers, gets, capacity int) func(*explore.Execution) {
 	return func(x *explore.Execution) {
 		c := newCosmos(x, producers+consumers)
 		mem := exploredRing(x, capacity)
-		p := &post{x: x}
+		p := &post{x: x, manner: manner}
 		for i, d := range c.citizens {
 			r, err := OpenRing(d, mem)
 			c.must(err)
@@ -199,67 +235,69 @@ func drain(c *cosmos, p *post, mem []byte) (left [8]int, err error) {
 
 // exploredClose: one puts, one closes, two get until they are told that there is
 // nothing more.
-func exploredClose(x *explore.Execution) {
-	c := newCosmos(x, 4)
-	mem := exploredRing(x, 2)
-	p := &post{x: x}
-	closed := false
-	for i, d := range c.citizens {
-		r, err := OpenRing(d, mem)
-		c.must(err)
-		bells(x, r.put, r.get)
-		switch i {
-		case 0:
-			x.Process(func() {
-				for m := range 2 {
-					p.begun[m] = true
-					if err := r.Put(context.Background(), message(m)); err != ErrClosed {
+func exploredClose(manner manner) func(*explore.Execution) {
+	return func(x *explore.Execution) {
+		c := newCosmos(x, 4)
+		mem := exploredRing(x, 2)
+		p := &post{x: x, manner: manner}
+		closed := false
+		for i, d := range c.citizens {
+			r, err := OpenRing(d, mem)
+			c.must(err)
+			bells(x, r.put, r.get)
+			switch i {
+			case 0:
+				x.Process(func() {
+					for m := range 2 {
+						p.begun[m] = true
+						if err := manner.put(r, message(m)); err != ErrClosed {
+							c.must(err)
+							p.committed[m] = true
+						}
+					}
+				})
+			case 1:
+				x.Witness(func() {
+					c.must(r.Close())
+					closed = true
+				})
+			default:
+				x.Process(func() {
+					for {
+						msg, err := manner.get(r)
+						if err == ErrClosed {
+							return
+						}
 						c.must(err)
-						p.committed[m] = true
+						m := p.number(msg)
+						x.Check(m >= 0, "got %x", msg)
+						p.got[m]++
 					}
-				}
-			})
-		case 1:
-			x.Witness(func() {
-				c.must(r.Close())
-				closed = true
-			})
-		default:
-			x.Process(func() {
-				for {
-					msg, err := r.Get(context.Background(), nil)
-					if err == ErrClosed {
-						return
-					}
-					c.must(err)
-					m := p.number(msg)
-					x.Check(m >= 0, "got %x", msg)
-					p.got[m]++
-				}
-			})
-		}
-	}
-	x.Finally(func() error {
-		if !closed {
-			return errors.New("not closed")
-		}
-		left := [8]int{}
-		if x.Killed(2) || x.Killed(3) { // it may have had a message, and all others were gone
-			r := inspector(c, mem)
-			for {
-				msg, err := r.TryGet(nil)
-				if err == ErrClosed {
-					break
-				}
-				m := p.number(msg)
-				if err != nil || m < 0 {
-					return fmt.Errorf("%x, %v is left", msg, err)
-				}
-				left[m]++
+				})
 			}
 		}
-		return p.check(left, boolToInt(x.Killed(2) || x.Killed(3)))
-	})
+		x.Finally(func() error {
+			if !closed {
+				return errors.New("not closed")
+			}
+			left := [8]int{}
+			if x.Killed(2) || x.Killed(3) { // it may have had a message, and all others were gone
+				r := inspector(c, mem)
+				for {
+					msg, err := r.TryGet(nil)
+					if err == ErrClosed {
+						break
+					}
+					m := p.number(msg)
+					if err != nil || m < 0 {
+						return fmt.Errorf("%x, %v is left", msg, err)
+					}
+					left[m]++
+				}
+			}
+			return p.check(left, boolToInt(x.Killed(2) || x.Killed(3)))
+		})
+	}
 }
 
 // exploredLeases: two messages, one who receives a message on lease and acknowledges it,

@@ -80,6 +80,22 @@ var mutants = []testkit.Mutant{
 		Right: "cell.state.Load() != free|ready || !cell.state.CompareAndSwap(free|ready, mine) {\n\t\treturn 0\n\t}",
 		Wrong: "cell.state.Load() != free|ready {\n\t\treturn 0\n\t}\n\tcell.state.Store(mine)",
 	}, {
+		Mistake: "put quickly though it was closed meanwhile", File: "ring_quick_unsafe.go", Model: "ring/quick/close", Failure: "lost|deadlock",
+		Right: "c.astray(pos) || w.put.closed.Load() != 0 {",
+		Wrong: "c.astray(pos) {",
+	}, {
+		Mistake: "wake nobody after a quick Put", File: "ring_quick_unsafe.go", Model: "ring/quick/one each", Failure: "deadlock",
+		Right: "if w.put.puts.awaited() {\n\t\tc.tellConsumers(1)",
+		Wrong: "if false {\n\t\tc.tellConsumers(1)",
+	}, {
+		Mistake: "wake nobody after a quick Get", File: "ring_quick_unsafe.go", Model: "ring/quick/two consumers", Failure: "deadlock",
+		Right: "if w.get.frees.awaited() {\n\t\tc.tellProducers(1)",
+		Wrong: "if false {\n\t\tc.tellProducers(1)",
+	}, {
+		Mistake: "give the first of a group that was put in bulk before the others", File: "ring_bulk.go", Model: "ring/bulk", Failure: "cells can be used|were given it|lost|got",
+		Right: "for i := groupSize - 1; i >= 0; i-- {\n\t\tc.cellAfter(first, i).give(state, i == 0)",
+		Wrong: "for i := range groupSize {\n\t\tc.cellAfter(first, i).give(state, i == groupSize-1)",
+	}, {
 		Mistake: "give the first of a group back before the others", File: "ring_batch.go", Model: "ring/batches", Failure: "cells can be used",
 		Right: "for j := end - 1; j >= i; j-- { // the first of a group comes last\n\t\t\tstate :=",
 		Wrong: "for j := i; j < end; j++ {\n\t\t\tstate :=",
@@ -97,7 +113,7 @@ var mutants = []testkit.Mutant{
 		Wrong: "",
 	}, {
 		Mistake: "wake nobody after a batch", File: "ring_batch.go", Model: "ring/batches of two", Failure: "deadlock",
-		Right: "c.frees.wake(len(taken))\n\tif",
+		Right: "c.tellProducers(len(taken))\n\tif",
 		Wrong: "if",
 	}, {
 		Mistake: "put a segment in the place of another", File: "chain.go", Model: "chain/two producers", Failure: "lost",

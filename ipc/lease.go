@@ -105,6 +105,12 @@ type lending struct {
 
 const markUnit = 1 << 32
 
+// mayBeCalled is called, but true if that takes a look at the clock to tell.
+func (l *lending) mayBeCalled() bool {
+	m := l.marks.Load()
+	return uint32(m) != uint32(m/markUnit) || l.due.Load() != 0
+}
+
 // called reports whether somebody should look for returned messages.
 func (l *lending) called() bool {
 	if m := l.marks.Load(); uint32(m) != uint32(m/markUnit) {

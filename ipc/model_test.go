@@ -588,7 +588,7 @@ type ringModel struct {
 }
 
 func newRingModel(t testing.TB, rt *rapid.T) *ringModel {
-	m := &ringModel{capacity: rapid.SampledFrom([]int{0, 1, 2, 3, 5}).Draw(rt, "capacity"), leases: 2}
+	m := &ringModel{capacity: rapid.SampledFrom([]int{0, 1, 2, 3, 5, 17}).Draw(rt, "capacity"), leases: 2}
 	cells := m.capacity
 	if cells == 0 {
 		cells = 2
@@ -712,6 +712,7 @@ func TestRingIsLikeItsModel(t *testing.T) {
 		m := newRingModel(t, rt)
 		rt.Repeat(actions{
 			"TryPut": m.put, "TryClaim": m.claim, "Commit": m.commit, "TryTake": m.take, "Release": m.release,
+			"PutQuick": m.putQuick, "GetQuick": m.getQuick, "PutManyQuick": m.putMany, "GetManyQuick": m.getMany,
 			"TryReceive": m.receive, "Ack": m.ack, "Nack": m.nack, "death": m.death,
 			"Close": func(t *rapid.T) {
 				if rapid.IntRange(0, 9).Draw(t, "close") == 0 {
@@ -729,6 +730,57 @@ func (m *ringModel) put(t *rapid.T) {
 	require.ErrorIs(t, m.views[m.who(t)].TryPut([]byte{m.next}), want)
 	if want == nil {
 		m.all = append(m.all, &position{value: m.next, phase: ready})
+	}
+}
+
+// The quick ways may decline at any time, but in a ring that one alone uses; what they do
+// is what the others do.
+func (m *ringModel) putQuick(t *rapid.T) {
+	want := m.claimError()
+	if m.views[m.who(t)].PutQuick([]byte{m.next + 1}) {
+		require.NoError(t, want)
+		m.next++
+		m.all = append(m.all, &position{value: m.next, phase: ready})
+	}
+}
+
+func (m *ringModel) getQuick(t *rapid.T) {
+	into := make([]byte, 1)
+	ok, odd := m.views[m.who(t)].GetQuick(into)
+	require.Nil(t, odd)
+	if ok {
+		m.gone(t, into[0])
+	}
+}
+
+// gone is a message that was taken and released.
+func (m *ringModel) gone(t *rapid.T, value byte) {
+	require.Empty(t, m.again(), "what comes again comes first")
+	p, _ := m.took(t, value, 1)
+	p.phase = vacant
+}
+
+func (m *ringModel) putMany(t *rapid.T) {
+	all := make([]byte, rapid.IntRange(groupSize-1, 2*groupSize).Draw(t, "messages"))
+	for i := range all {
+		all[i] = m.next + 1 + byte(i)
+	}
+	put := m.views[m.who(t)].PutManyQuick(all, 1)
+	require.Zero(t, put%groupSize)
+	for range put {
+		require.NoError(t, m.claimError())
+		m.next++
+		m.all = append(m.all, &position{value: m.next, phase: ready})
+	}
+}
+
+func (m *ringModel) getMany(t *rapid.T) {
+	into := make([]byte, rapid.IntRange(groupSize-1, 2*groupSize).Draw(t, "room"))
+	got, odd := m.views[m.who(t)].GetManyQuick(into, 1)
+	require.Empty(t, odd)
+	require.Zero(t, got%groupSize)
+	for _, value := range into[:got] {
+		m.gone(t, value)
 	}
 }
 

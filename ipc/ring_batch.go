@@ -140,7 +140,7 @@ func CommitBatch(claims []Claimed, n int) {
 
 // ended wakes who waits for committed messages, and for what became of aborted cells.
 func (c *cells) ended(committed, aborted int) {
-	c.puts.wake(committed + aborted)
+	c.tellConsumers(committed + aborted)
 	if aborted == 0 {
 		return
 	}
@@ -247,7 +247,7 @@ func ReleaseBatch(taken []Taken) {
 		return
 	}
 	c := taken[0].cells
-	c.frees.wake(len(taken))
+	c.tellProducers(len(taken))
 	if c.lending.joins.awaited() {
 		c.ring.wakeJoins()
 	}

@@ -77,13 +77,10 @@ func damagedPosition(pos uint64) error {
 	return fmt.Errorf("ipc: a ring's position is %#x: %w", pos, shm.ErrDamaged)
 }
 
-// mask selects the index of a position.
-func (c *cells) mask() uint64 { return 1<<c.shift - 1 }
-
 // at is the cell of a position, nil if there is none: the position was read from
 // shared memory.
 func (c *cells) at(pos uint64) *cellHeader {
-	return c.atIndex(pos & (1<<(c.shift&63) - 1))
+	return c.atIndex(pos & c.mask)
 }
 
 func (c *cells) atIndex(i uint64) *cellHeader {
@@ -96,9 +93,8 @@ func (c *cells) atIndex(i uint64) *cellHeader {
 // next is the position after pos. Where the capacity is no power of two, it skips
 // the indexes that have no cell.
 func (c *cells) next(pos uint64) uint64 {
-	m := uint64(1)<<(c.shift&63) - 1
-	if pos&m == c.capacity-1 {
-		pos |= m
+	if pos&c.mask == c.capacity-1 {
+		pos |= c.mask
 	}
 	return pos + 1
 }

@@ -51,22 +51,21 @@ func (b *doorbell) awaited() bool {
 	return uint32(s>>32) != uint32(s)
 }
 
-// wake wakes up to n sleepers. It comes after the store that they wait for.
-func (b *doorbell) wake(n int) {
-	if b.awaited() {
-		b.ring(n)
-	}
-}
+// wake wakes up to n sleepers, and reports whether there was one. It comes after the store
+// that they wait for.
+func (b *doorbell) wake(n int) (woke bool) { return b.awaited() && b.ring(n) }
 
 // wakeAll wakes all sleepers.
 func (b *doorbell) wakeAll() { b.ring(math.MaxInt32) }
 
-func (b *doorbell) ring(n int) {
+func (b *doorbell) ring(n int) (woke bool) {
 	s := b.sleepers.Load()
 	b.rung.Add(1)
-	if futex.Wake(&b.rung, n) < n {
+	woken := futex.Wake(&b.rung, n)
+	if woken < n {
 		b.sleepers.CompareAndSwap(s, s&^math.MaxUint32|s>>32)
 	}
+	return woken > 0
 }
 
 // A vigil is the announcements of one waiting operation at one doorbell.

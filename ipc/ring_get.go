@@ -66,7 +66,7 @@ func (t Taken) Release() {
 		return
 	}
 	t.vacate(true)
-	t.cells.frees.wake(1)
+	t.cells.tellProducers(1)
 	if t.cells.lending.joins.awaited() {
 		t.cells.ring.wakeJoins()
 	}
@@ -151,6 +151,20 @@ func (r *Ring) takeSlow(ctx context.Context) (t Taken, err error) {
 func (c *cells) passOnAlarm() {
 	if c.lending.due.Load() != 0 {
 		c.wakeTaker()
+	}
+}
+
+// tellConsumers wakes those who wait for n messages, and tellProducers those who wait for n
+// free cells. Who has to wait for them in turn expects them.
+func (c *cells) tellConsumers(n int) {
+	if c.puts.wake(n) {
+		c.ring.put.expect()
+	}
+}
+
+func (c *cells) tellProducers(n int) {
+	if c.frees.wake(n) {
+		c.ring.get.expect()
 	}
 }
 
@@ -329,5 +343,5 @@ func (c *cells) touched() uint64 {
 	if inFirstLap := tail>>c.shift == 0 || c.end != math.MaxUint64; !inFirstLap || tail >= c.end {
 		return c.capacity
 	}
-	return min(tail&c.mask(), c.capacity)
+	return min(tail&c.mask, c.capacity)
 }

@@ -46,17 +46,18 @@ func cellsOf(state uint64) int {
 // group is the group of cells from pos on if all of them are in the state {lap, phase},
 // nil if not, or if there are not as many.
 func (c *cells) group(pos, phase uint64) *cellHeader {
-	index := pos & c.mask()
+	index := pos & c.mask
 	if index+groupSize > c.capacity {
 		return nil
 	}
 	state := vacantAt(pos, c.shift) | phase
-	for i := range uint64(groupSize) {
-		if c.first.at((index+i)*c.stride).state.Load() != state {
+	first := c.first.at(index * c.stride)
+	for i := range groupSize {
+		if c.cellAfter(first, i).state.Load() != state {
 			return nil
 		}
 	}
-	return c.first.at(index * c.stride)
+	return first
 }
 
 // member is cell i of the group that begins with first, or nil: the flag was read from

@@ -22,7 +22,7 @@ func (c Claimed) Bytes() []byte { return c.cell.bytes(c.cells.inline) }
 // it. It panics if n is not within Inline.
 func (c Claimed) Commit(n int) {
 	c.publish(n)
-	c.cells.puts.wake(1)
+	c.cells.tellConsumers(1)
 }
 
 // publish is Commit without the wake-up. This passes ownership of the cell to

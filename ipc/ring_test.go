@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -188,8 +189,129 @@ func TestRingSurvivesHostileWords(t *testing.T) {
 			}
 			_ = r.TryPut([]byte("world"))
 			_ = r.Len()
+			if _, odd := r.GetQuick(make([]byte, 5)); odd != nil {
+				_, _ = odd.Bytes()
+				odd.Release()
+			}
+			_ = r.PutQuick([]byte("quick"))
+			if _, odd := r.GetManyQuick(make([]byte, 5*groupSize), 5); odd != nil {
+				ReleaseBatch(odd)
+			}
+			_ = r.PutManyQuick(make([]byte, 5*groupSize), 5)
 		}
 	})
+}
+
+// scan has somebody look for messages of the dead, so that the quick ways need not.
+func scan(t *testing.T, r *Ring) {
+	_, err := r.TryGet(nil)
+	require.ErrorIs(t, err, ErrEmpty)
+}
+
+func TestRingQuickWaysDoWhatTheOthersDo(t *testing.T) {
+	for _, n := range []int{0, 1, 7, 8, 16, 63, 64, 65, 256} {
+		rings, _ := aRing(t, 2, 2, n, firstLaps[2])
+		a, b := rings[0], rings[1]
+		scan(t, a)
+		into := make([]byte, n)
+		for lap := range byte(5) {
+			first, second := bytes.Repeat([]byte{2 * lap}, n), bytes.Repeat([]byte{2*lap + 1}, n)
+			require.True(t, a.PutQuick(first))
+			mustPut(t, b, string(second))
+			require.False(t, a.PutQuick(second), "it is full")
+			ok, odd := b.GetQuick(into)
+			require.Nil(t, odd)
+			require.True(t, ok)
+			require.Equal(t, first, into)
+			require.Equal(t, string(second), mustTake(t, a))
+			ok, odd = a.GetQuick(into)
+			require.Nil(t, odd)
+			require.False(t, ok, "it is empty")
+		}
+		require.False(t, a.PutQuick(make([]byte, n+1)), "it does not fit")
+		require.NoError(t, b.Close())
+		require.False(t, a.PutQuick(into))
+		a.Detach()
+		require.False(t, a.PutQuick(into))
+		ok, odd := a.GetQuick(into)
+		require.Nil(t, odd)
+		require.False(t, ok)
+	}
+}
+
+func TestRingQuickWaysKeepToShortMessages(t *testing.T) {
+	rings, _ := aRing(t, 1, groupSize, mostQuick+1, 0)
+	long := make([]byte, groupSize*(mostQuick+1))
+	require.False(t, rings[0].PutQuick(long[:mostQuick+1]))
+	require.Zero(t, rings[0].PutManyQuick(long, mostQuick+1))
+	require.True(t, rings[0].PutQuick(long[:mostQuick]))
+	for _, n := range []int{0, -1, math.MinInt} {
+		require.Zero(t, rings[0].PutManyQuick(long, n))
+		got, odd := rings[0].GetManyQuick(long, n)
+		require.Zero(t, got)
+		require.Empty(t, odd)
+	}
+}
+
+func TestRingInBulkGoesByGroups(t *testing.T) {
+	rings, _ := aRing(t, 2, 2*groupSize+1, 3, 0)
+	scan(t, rings[0])
+	var all []byte
+	for i := range byte(3 * groupSize) {
+		all = append(all, i, i, i)
+	}
+	require.Zero(t, rings[0].PutManyQuick(all[:3*groupSize-1], 3), "it is no group")
+	require.Equal(t, 2*groupSize, rings[0].PutManyQuick(all, 3))
+	require.Equal(t, 2*groupSize, rings[1].Len())
+	into := make([]byte, len(all))
+	n, odd := rings[1].GetManyQuick(into[:3*groupSize+1], 3)
+	require.Empty(t, odd)
+	require.Equal(t, groupSize, n)
+	n, odd = rings[1].GetManyQuick(into[3*groupSize:], 3)
+	require.Empty(t, odd)
+	require.Equal(t, groupSize, n)
+	require.Equal(t, all[:6*groupSize], into[:6*groupSize])
+	require.Zero(t, rings[0].PutManyQuick(all, 3), "one cell is left before the end, and a group does not go beyond")
+	require.NoError(t, rings[1].Close())
+	require.Zero(t, rings[0].PutManyQuick(all, 3))
+}
+
+func TestRingMessageOfAnotherLengthIsTheTakers(t *testing.T) {
+	rings, _ := aRing(t, 1, 2*groupSize, 8, 0)
+	r, into := rings[0], make([]byte, 4*groupSize)
+	scan(t, r)
+	mustPut(t, r, "longer")
+	mustPut(t, r, "four")
+	ok, odd := r.GetQuick(into[:4])
+	require.False(t, ok)
+	b, err := odd.Bytes()
+	require.NoError(t, err)
+	require.Equal(t, "longer", string(b))
+	require.Equal(t, 1, odd.Attempt())
+	odd.Release()
+	ok, odd = r.GetQuick(into[:4])
+	require.Nil(t, odd)
+	require.True(t, ok)
+	require.Equal(t, "four", string(into[:4]))
+
+	for range 6 { // to where a group may begin
+		mustPut(t, r, "")
+		require.Empty(t, mustTake(t, r))
+	}
+	for i := range groupSize {
+		mustPut(t, r, []string{"good", "longer"}[i/(groupSize-1)])
+	}
+	n, group := r.GetManyQuick(into, 4)
+	require.Zero(t, n)
+	require.Len(t, group, groupSize)
+	for i, taken := range group {
+		b, err := taken.Bytes()
+		require.NoError(t, err)
+		require.Equal(t, []string{"good", "longer"}[i/(groupSize-1)], string(b))
+	}
+	ReleaseBatch(group)
+	require.Zero(t, r.Len())
+	require.True(t, r.PutQuick(into[:4]))
 }
 
 func TestRingLengthThatCannotBeIsReportedOnce(t *testing.T) {
@@ -707,6 +829,8 @@ func TestRingFastPathsDoNotAllocate(t *testing.T) {
 		_, _ = rings[0].TryGet(buf)
 		_ = rings[0].Put(ctx, msg)
 		_, _ = rings[0].Get(ctx, buf)
+		_ = rings[0].PutQuick(msg)
+		_, _ = rings[0].GetQuick(msg)
 	}))
 }
 
@@ -721,6 +845,24 @@ func TestRingStormOfDeaths(t *testing.T) {
 			stormOfDeaths(t, newWorld(t), mem)
 		}
 	}
+}
+
+// putEither puts a message quickly, if that is possible, every second time.
+func putEither(t testing.TB, r *Ring, i int, msg []byte) error {
+	if i%2 == 0 && r.PutQuick(msg) {
+		return nil
+	}
+	return r.Put(t.Context(), msg)
+}
+
+// getEither gets a message of n bytes quickly, if that is possible, every second time.
+func getEither(t testing.TB, r *Ring, i, n int) ([]byte, error) {
+	if msg := make([]byte, n); i%2 == 0 {
+		if ok, _ := r.GetQuick(msg); ok {
+			return msg, nil
+		}
+	}
+	return r.Get(t.Context(), nil)
 }
 
 func stormOfDeaths(t *testing.T, w *world, mem []byte) {
@@ -739,7 +881,7 @@ func stormOfDeaths(t *testing.T, w *world, mem []byte) {
 	put := func() {
 		r, m := open()
 		for range each {
-			if r.Put(t.Context(), binary.LittleEndian.AppendUint64(nil, id.Add(1))) == nil {
+			if n := id.Add(1); putEither(t, r, int(n), binary.LittleEndian.AppendUint64(nil, n)) == nil {
 				committed.Add(1)
 			}
 		}
@@ -749,8 +891,8 @@ func stormOfDeaths(t *testing.T, w *world, mem []byte) {
 	}
 	take := func() bool {
 		r, m := open()
-		for range each {
-			b, err := r.Get(t.Context(), nil)
+		for i := range each {
+			b, err := getEither(t, r, i, 8)
 			if err != nil {
 				return false
 			}
@@ -816,12 +958,12 @@ func TestRingIsLinearizable(t *testing.T) {
 			all.Go(func() {
 				for j := range 12 {
 					s := string(rune('A' + 12*i + j))
-					record(2*i, s, func() string { _ = r.Put(t.Context(), []byte(s)); return "" })
+					record(2*i, s, func() string { _ = putEither(t, r, j, []byte(s)); return "" })
 				}
 			})
 			all.Go(func() {
-				for range 12 {
-					record(2*i+1, "", func() string { b, _ := r.Get(t.Context(), nil); return string(b) })
+				for j := range 12 {
+					record(2*i+1, "", func() string { b, _ := getEither(t, r, j, 1); return string(b) })
 				}
 			})
 		}

@@ -20,6 +20,18 @@ func (b cellBase) at(off uint64) *cellHeader {
 	return (*cellHeader)(unsafe.Add(b.p, off))
 }
 
+// cellAfter is the cell i cells after h, which is one of the ring.
+func (c *cells) cellAfter(h *cellHeader, i int) *cellHeader {
+	// SAFETY: as in at.
+	return (*cellHeader)(unsafe.Add(unsafe.Pointer(h), i*int(c.stride)))
+}
+
+// pointer is the address off bytes after the first cell.
+func (b cellBase) pointer(off uint64) unsafe.Pointer {
+	// SAFETY: as in at.
+	return unsafe.Add(b.p, off)
+}
+
 // offset is the reverse of at.
 func (b cellBase) offset(h *cellHeader) uint64 {
 	// SAFETY: both addresses are only looked at; h was found by at.
@@ -29,8 +41,9 @@ func (b cellBase) offset(h *cellHeader) uint64 {
 // describe says that a message of n bytes is in the cell, which was never taken. It is
 // one store, because batches fill the CPU's store buffer.
 func (h *cellHeader) describe(n uint32) {
-	// SAFETY: length, attempt and kind are the 8 bytes from a multiple of 8 on.
-	*(*[2]uint32)(unsafe.Pointer(&h.length)) = [2]uint32{n, 0}
+	// SAFETY: length, attempt and kind are the 8 bytes from a multiple of 8 on, length the
+	// lower ones of the word.
+	*(*uint64)(unsafe.Pointer(&h.length)) = uint64(n)
 }
 
 // bytes are the n bytes after a cell's header.
@@ -77,6 +90,11 @@ const (
 	_ = -(unsafe.Offsetof(getWatch{}.lending) ^ 24)
 	_ = -(unsafe.Sizeof(getWatch{}) ^ 64)
 	_ = -(unsafe.Sizeof(ringGeometry{}) ^ 56)
+	_ = -(unsafe.Sizeof(ringWords{}) ^ ringHeader)
+	_ = -(unsafe.Offsetof(ringWords{}.put) ^ 128)
+	_ = -(unsafe.Offsetof(ringWords{}.get) ^ 256)
+	_ = -(unsafe.Offsetof(ringWords{}.tail) ^ 384)
+	_ = -(unsafe.Offsetof(ringWords{}.head) ^ 512)
 	_ = -(unsafe.Offsetof(ringGeometry{}.chained) ^ 32)
 	_ = -(unsafe.Offsetof(ringGeometry{}.notes) ^ 16)
 	_ = -(unsafe.Sizeof(leaseHeader{}) ^ leaseHeaderSize)

@@ -50,7 +50,7 @@ type favour struct {
 type favoured struct {
 	goroutine uintptr
 	next      shared.Uint64
-	ahead     *shared.Uint64 // of a reader: where the record after the last one would begin
+	ahead     *shared.Uint64 // of a reader: where the record after the last that it knew of would begin, or nil
 	_         [40]byte       // a line of its own
 }
 

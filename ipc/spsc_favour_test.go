@@ -65,7 +65,7 @@ func TestFavourIsWithdrawnFromRunningGoroutines(t *testing.T) {
 		var msg [length]byte
 		for ; ; got++ {
 			for {
-				if r.Pull(msg[:], 1) {
+				if r.Pull(msg[:], 1+int(got%3)) {
 					break
 				}
 				reading.Lock()

@@ -48,7 +48,7 @@ func (n *counted) put() {
 
 func (n *counted) get() {
 	var msg [countedLength]byte
-	if !n.r.Pull(msg[:], 1) {
+	if !n.r.Pull(msg[:], 1+int(n.got%3)) {
 		n.r.Withdraw()
 		_, err := n.r.TryGet(msg[:0])
 		require.NoError(n.t, err)
@@ -62,6 +62,50 @@ func (n *counted) unread() uint64 { return n.sent - n.got }
 
 // small is how many records fit into the small ring.
 func (n *counted) small() uint64 { return n.w.m.small.size() / countedLength }
+
+// Who has received nothing yet may have the favour as well, for having tried so often.
+func TestPullLooksAlsoBeforeTheFirstRecord(t *testing.T) {
+	n := newCounted(t, newWorld(t))
+	var msg [countedLength]byte
+	for range 2 * fewInARow {
+		n.r.Withdraw()
+		_, err := n.r.TryGet(msg[:0])
+		require.ErrorIs(t, err, ErrEmpty)
+		n.r.Grant()
+	}
+	for _, looks := range []int{1, 2, 3, soonLooks} {
+		require.False(t, n.r.Pull(msg[:], looks))
+		require.False(t, n.r.PullSoon(msg[:]))
+	}
+	for range 3 * fewInARow {
+		n.put()
+		n.get()
+	}
+}
+
+// A stream that begins far on, as one does that was damaged, or has been used for centuries.
+func TestPullLooksWhereverTheStreamBegins(t *testing.T) {
+	for _, begin := range []uint64{1 << 63, 1<<63 + 4096, 1<<64 - 4096} {
+		const capacity = 4096
+		size, err := StreamSize(capacity)
+		require.NoError(t, err)
+		mem := alignTo(make([]byte, size+cellAlign), cellAlign)[:size]
+		initStream(mem, capacity, smallRing(capacity), countedLength, begin)
+		world := newWorld(t)
+		_, err = OpenWriter(world.mate(), mem)
+		require.NoError(t, err)
+		r, err := OpenReader(world.mate(), mem)
+		require.NoError(t, err)
+		var msg [countedLength]byte
+		for range 2 * fewInARow {
+			r.Withdraw()
+			_, err := r.TryGet(msg[:0])
+			require.ErrorIs(t, err, ErrEmpty)
+			r.Grant()
+		}
+		require.False(t, r.Pull(msg[:], 3))
+	}
+}
 
 // Push begins lap after lap of the small ring by itself while the records are read one by
 // one, and overtakes nobody when they are not: what there is no room for goes to the large

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/mpgo/mp/internal/goroutine"
+	"github.com/mpgo/mp/internal/prefetch"
 	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/spin"
 )
@@ -41,6 +42,9 @@ func (w *StreamWriter) Push(msg []byte) bool {
 	} else {
 		quickCopy(rec, src, n)
 	}
+	if fetchAt(tail, end) && int64(w.stop-end) >= fetchTo {
+		prefetch.ForWriting(unsafe.Add(rec, fetchFrom), fetchStep/lineLength, lineLength)
+	}
 	storeRelease(w.m.read, w.reads.Load()) // observed in again, of the other side
 	storeRelease(w.m.tail, end)            // passes ownership of the record to Take
 	if w.peer.waiting.Load() != 0 {
@@ -48,6 +52,17 @@ func (w *StreamWriter) Push(msg []byte) bool {
 	}
 	return true
 }
+
+// Who is in flow fetches records before they come, if it knows that the other side will not
+// touch them: every fetchStep bytes those from fetchFrom to fetchTo bytes ahead; see lead.
+const (
+	fetchStep = 4 * lineLength
+	fetchFrom = 8 * lineLength
+	fetchTo   = fetchFrom + fetchStep
+)
+
+// fetchAt reports whether it is time to fetch at a record from one position to another.
+func fetchAt(from, to uint64) bool { return (from^to)&^(fetchStep-1) != 0 }
 
 // again begins a lap in the small ring, if there is room from tail to end. Where it comes
 // to an end in the large one, a look is due whether to turn.
@@ -82,8 +97,8 @@ func (r *StreamReader) Idle() bool {
 // Pull reads the next record into msg if that is quickly done, and reports whether it
 // did; see Push. If there is none it looks as often as that, with pauses in between; so
 // what comes meanwhile takes the same way from there, which the CPU can foresee. Who looks
-// more than once looks at the record as well, so that its line is on its way together with
-// that of the tail, and not after it; a writer in flow would lose that line again and again.
+// more than once looks at the record as well, where its place is known, so that its line is
+// on its way together with that of the tail, and not after it; a writer in flow would lose that line again and again.
 func (r *StreamReader) Pull(msg []byte, looks int) bool {
 	to := r.favour.to.Load()
 	if to == nil || to.goroutine != goroutine.Self() {
@@ -96,15 +111,8 @@ func (r *StreamReader) Pull(msg []byte, looks int) bool {
 	}
 	tail := head // unless there is nothing else up to stop
 	if int64(r.stop-next) < 0 {
-		ahead := to.ahead
-		if looks <= 1 {
-			ahead = nil
-		}
-		for tail = r.lookFor(ahead); tail == head; tail = r.lookFor(ahead) {
-			if looks--; looks <= 0 {
-				return false
-			}
-			spin.Pause(1)
+		if tail = r.lookUntil(head, to.ahead, looks); tail == head {
+			return false
 		}
 	}
 	storeRelease(&to.next, next)
@@ -120,7 +128,11 @@ func (r *StreamReader) Pull(msg []byte, looks int) bool {
 	} else {
 		quickCopy(dst, rec, n)
 	}
-	to.ahead = (*shared.Uint64)(r.record(next))
+	if next == r.stop {
+		to.ahead = (*shared.Uint64)(r.record(next))
+	} else if fetchAt(head, next) && int64(r.stop-next) >= fetchTo {
+		prefetch.ForReading(unsafe.Add(rec, fetchFrom), fetchStep/lineLength, lineLength)
+	}
 	storeRelease(r.m.head, next) // passes ownership of the memory to TryClaim
 	if r.peer.waiting.Load() != 0 {
 		r.peer.ring()
@@ -131,25 +143,32 @@ func (r *StreamReader) Pull(msg []byte, looks int) bool {
 // Looks of PullSoon; they take less than minPatience.
 const soonLooks = 32
 
-// PullSoon is Pull, but looks for a moment if there is no record yet. It does not
+// PullSoon is what follows a Pull that found nothing: it looks for a moment. It does not
 // where the reader has lately caught up with a writer in flow, which its looks would
 // only slow down: see lull.
 func (r *StreamReader) PullSoon(msg []byte) bool {
-	if r.Pull(msg, 1) {
-		return true
-	}
 	if r.Idle() && !(spin.Worthwhile() && r.lull.needless(r.m.head.Load(), r.m.stride)) {
 		return false
 	}
 	return r.Pull(msg, soonLooks)
 }
 
-// lookFor loads tail, and touches where the next record will be.
-func (r *StreamReader) lookFor(ahead *shared.Uint64) uint64 {
-	if ahead != nil {
-		_ = ahead.Load()
+// lookUntil looks so many times whether tail is beyond head, and returns it. Where it is
+// more than once it touches where the next record will be, if that is known.
+func (r *StreamReader) lookUntil(head uint64, ahead *shared.Uint64, looks int) (tail uint64) {
+	touch := looks > 1 && ahead != nil
+	for {
+		if touch {
+			_ = ahead.Load()
+		}
+		if tail = r.m.tail.Load(); tail != head { // observes Commit
+			return tail
+		}
+		if looks--; looks <= 0 {
+			return head
+		}
+		spin.Pause(1)
 	}
-	return r.m.tail.Load() // observes Commit
 }
 
 // record is where the record at head lies, or would.

@@ -38,7 +38,7 @@ func OpenReader(d Domain, mem []byte) (*StreamReader, error) {
 		return nil, err
 	}
 	r.head = m.head.Load()
-	r.tail = r.head // nothing is known of the writer yet
+	r.tail, r.stop = r.head, r.head // nothing is known of the writer yet
 	if r.head&(recordAlign-1) != 0 {
 		r.HandOver()
 		return nil, damagedStream(m.tail.Load(), r.head)

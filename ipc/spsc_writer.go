@@ -66,8 +66,8 @@ func (w *StreamWriter) MaxRecord() int { return w.most }
 // measured a record costs the more the more stores to other lines come between
 // two records, in steps (without the return address of one call, 26 instead of 35
 // ns). The likely reason is the store buffer, which limits how many records a CPU
-// can be ahead of the lines it waits for; fetching those lines early did not help,
-// which that does not explain.
+// can be ahead of the lines it waits for; fetching those lines early did not help
+// there, which that does not explain; elsewhere it did, see Push.
 func (w *StreamWriter) Put(ctx context.Context, msg []byte) error {
 	end := w.tail + recordSize(len(msg))
 	if int64(w.stop-end) < 0 || len(msg) > w.most || w.m.fixed >= 0 || w.ended() {

@@ -20,7 +20,7 @@ import (
 // A goroutine goes through three stages, and leaves at the first success:
 //
 //  1. It spins, at most one of the process at a time and only as long as spinning
-//     has lately paid at this gate.
+//     has lately paid at this gate, or until who was just woken should have come.
 //  2. It queues. The queue is first come, first served, but whoever arrives may
 //     still overtake it by a fast path or by spinning. Having queued it makes one
 //     more attempt, see below.
@@ -68,6 +68,7 @@ type gate struct {
 	spinning atomic.Bool  // one goroutine spins
 	patience atomic.Int64 // ns that spinning may take; learnt, see spun
 	spins    atomic.Uint32
+	expected atomic.Int64 // until when who is waited for is on its way; see expect
 
 	mu    sync.Mutex
 	empty sync.Cond // signals users == 0 to close
@@ -100,7 +101,7 @@ func (g *gate) wait(ctx context.Context, try attempt) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if g.spin(try) {
+	if g.spin(ctx, try) {
 		return nil
 	}
 	if w := g.join(); w != nil {
@@ -111,7 +112,7 @@ func (g *gate) wait(ctx context.Context, try attempt) error {
 		if err := g.await(ctx, w); err != nil {
 			return err
 		}
-		if g.spinOn(try) {
+		if g.spinOn(ctx, try) {
 			g.pass()
 			return nil
 		}
@@ -247,8 +248,9 @@ func (g *gate) pass() {
 }
 
 // The bounds of spinning. A round trip through the kernel takes 40 µs between two
-// idle cores of a virtual machine, so spinning longer than that never pays; a
-// peer that is at work on the answer sends it within the lower bound.
+// idle cores of a virtual machine, so spinning longer than that does not pay, unless it is
+// known who comes, see expect; a peer that is at work on the answer sends it within the
+// lower bound.
 const (
 	minPatience = 2 * time.Microsecond
 	maxPatience = 40 * time.Microsecond
@@ -258,9 +260,19 @@ const (
 	probeEvery = 32 // every so many spins are as long as possible, to learn from
 )
 
+// wakeUp is how long it takes on a virtual machine until a process runs that was woken.
+const wakeUp = 100 * time.Microsecond
+
+// expect says that somebody has just been woken that those at this gate may soon have to
+// wait for. Who spins there does not sleep before that one had the time to come: two that go on in turns, where
+// each takes less time for its work than the other to wake up, would both sleep every time.
+// (Batches of 64 between two processes: 6 to 38 M/s when they did, with up to 6000 sleeps a
+// second.)
+func (g *gate) expect() { g.expected.Store(int64(elapsed() + wakeUp)) }
+
 // spin makes attempts for as long as they are likely to succeed. It does nothing
 // with one CPU, or if another goroutine of the process spins at this gate.
-func (g *gate) spin(try attempt) bool {
+func (g *gate) spin(ctx context.Context, try attempt) bool {
 	if !spin.Worthwhile() || !g.spinning.CompareAndSwap(false, true) {
 		return false
 	}
@@ -269,20 +281,36 @@ func (g *gate) spin(try attempt) bool {
 	if g.spins.Add(1)%probeEvery == 0 {
 		patience = maxPatience
 	}
-	return g.spinFor(try, patience)
+	return g.spinFor(try, patience) || g.spinExpecting(ctx, try)
+}
+
+// spinExpecting makes attempts until who was woken should have come. It lets that one have
+// the CPU if it has no other.
+func (g *gate) spinExpecting(ctx context.Context, try attempt) bool {
+	for until := g.expected.Load(); int64(elapsed()) < until && !g.closed.Load() && ctx.Err() == nil; {
+		for range spinBurst {
+			if done, _, _ := try(false); done {
+				return true
+			}
+			spin.Pause(1)
+		}
+		sys.Yield()
+		runtime.Gosched()
+	}
+	return false
 }
 
 // spinOn is spin for a goroutine that has just been promoted: what it waits for
 // is often in the hands of the goroutine that promoted it, so it yields to that
 // even with one CPU.
-func (g *gate) spinOn(try attempt) bool {
+func (g *gate) spinOn(ctx context.Context, try attempt) bool {
 	for range spinRounds {
 		if done, _, _ := try(false); done {
 			return true
 		}
 		runtime.Gosched()
 	}
-	return g.spin(try)
+	return g.spin(ctx, try)
 }
 
 func (g *gate) spinFor(try attempt, patience time.Duration) bool {

@@ -157,3 +157,6 @@ func AwaitStop(tid int) (syscall.Signal, error) { return 0, errUnsupported }
 
 // Raise sends a signal to the calling thread.
 func Raise(sig syscall.Signal) {}
+
+// Yield lets others run that want this CPU, for a while.
+func Yield() { runtime.Gosched() }

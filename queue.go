@@ -227,34 +227,20 @@ func queueInline(fixed int) int {
 // nil, the message is committed; otherwise it was not put. The error is ErrClosed
 // after Close, ctx's, ErrTooLarge, one of encoding v, or of a lack of shared memory.
 func (q *Queue[T]) Put(ctx context.Context, v T) error {
-	if q.usable() && q.view.raw {
-		cell, err := q.view.Claim(ctx)
-		return q.commit(cell, &v, err)
+	if s := q.share; s != nil && !s.freed.Load() && s.view.raw && ctx.Err() == nil && s.view.PutQuick(shm.Bytes(&v)) {
+		runtime.KeepAlive(q)
+		return nil
 	}
 	return q.put(v, func() (ipc.Claimed, error) { return q.view.Claim(ctx) })
 }
 
 // TryPut is Put, but returns ErrFull where Put would wait. Python: put_nowait.
 func (q *Queue[T]) TryPut(v T) error {
-	if q.usable() && q.view.raw {
-		cell, err := q.view.TryClaim()
-		return q.commit(cell, &v, err)
+	if q.usable() && q.view.raw && q.view.PutQuick(shm.Bytes(&v)) {
+		runtime.KeepAlive(q)
+		return nil
 	}
 	return q.put(v, func() (ipc.Claimed, error) { return q.view.TryClaim() })
-}
-
-// commit puts a raw message into a cell, unless there is none. It takes v's address, for
-// every store to pass it on would wait behind those to the cell before.
-func (q *Queue[T]) commit(cell ipc.Claimed, v *T, err error) error {
-	if err != nil {
-		runtime.KeepAlive(q)
-		return q.wrap("put", err)
-	}
-	b := cell.Bytes()
-	shm.Put(b, v)
-	cell.Commit(q.view.codec.Fixed())
-	runtime.KeepAlive(q)
-	return nil
 }
 
 func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
@@ -263,12 +249,18 @@ func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
 	}
 	defer runtime.KeepAlive(q)
 	var err error
-	if q.view.fits {
+	switch {
+	case q.view.raw:
+		err = q.view.ship(claim, func(cell ipc.Claimed) (int, error) {
+			shm.Put(cell.Bytes(), &v)
+			return q.view.codec.Fixed(), nil
+		})
+	case q.view.fits:
 		err = q.view.ship(claim, func(cell ipc.Claimed) (int, error) {
 			b, err := q.view.codec.Append(cell.Bytes()[:0], v)
 			return len(b), err
 		})
-	} else {
+	default:
 		err = q.view.putEncoded(v, claim)
 	}
 	if err != nil {
@@ -280,72 +272,99 @@ func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
 // Get takes the first message, and waits for one until ctx ends. The error is
 // ErrClosed when the queue is closed and empty, ctx's, or one of decoding: then
 // the message is consumed.
-func (q *Queue[T]) Get(ctx context.Context) (T, error) {
-	if q.usable() && q.view.raw {
-		cell, err := q.view.Take(ctx)
-		if err == nil {
-			if b := cell.Exactly(q.view.codec.Fixed()); b != nil {
-				return q.release(cell, b), nil
-			}
+func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
+	err = q.GetInto(ctx, &v)
+	return v, err
+}
+
+// GetInto is Get to *v, for those who get again and again: a large T is copied once less.
+// After an error *v is as it was.
+func (q *Queue[T]) GetInto(ctx context.Context, v *T) error {
+	_ = *v // no message is taken when this panics
+	var odd *ipc.Taken
+	if s := q.share; s != nil && !s.freed.Load() && s.view.raw && ctx.Err() == nil {
+		ok := false
+		if ok, odd = s.view.GetQuick(shm.Bytes(v)); ok {
+			runtime.KeepAlive(q)
+			return nil
 		}
-		return q.goOn(cell, err, func() (ipc.Taken, error) { return q.view.Take(ctx) })
 	}
-	return q.get(func() (ipc.Taken, error) { return q.view.Take(ctx) })
+	return q.getInto(v, odd, func() (ipc.Taken, error) { return q.view.Take(ctx) })
 }
 
 // TryGet is Get, but returns ErrEmpty where Get would wait: also if the first message is
 // not committed yet, since its Put is under way in a process that may be stopped, or was
 // killed a moment ago. Messages behind it wait for it, even if their Puts have returned.
 // Python: get_nowait.
-func (q *Queue[T]) TryGet() (T, error) {
+func (q *Queue[T]) TryGet() (v T, err error) {
+	var odd *ipc.Taken
 	if q.usable() && q.view.raw {
-		cell, err := q.view.TryTake()
-		if err == nil {
-			if b := cell.Exactly(q.view.codec.Fixed()); b != nil {
-				return q.release(cell, b), nil
-			}
+		ok := false
+		if ok, odd = q.view.GetQuick(shm.Bytes(&v)); ok {
+			runtime.KeepAlive(q)
+			return v, nil
 		}
-		return q.goOn(cell, err, q.view.TryTake)
 	}
-	return q.get(func() (ipc.Taken, error) { return q.view.TryTake() })
+	err = q.getInto(&v, odd, func() (ipc.Taken, error) { return q.view.TryTake() })
+	return v, err
 }
 
-// goOn is get after a first attempt, whose message is the caller's although another
-// goroutine may have freed the handle.
-func (q *Queue[T]) goOn(cell ipc.Taken, err error, take func() (ipc.Taken, error)) (T, error) {
-	tried := false
-	return q.first(func() (ipc.Taken, error) {
-		if tried {
+// getInto gets a message by take. If there is an odd one, that was taken before.
+func (q *Queue[T]) getInto(v *T, odd *ipc.Taken, take func() (ipc.Taken, error)) error {
+	defer runtime.KeepAlive(q)
+	if odd == nil {
+		if !q.usable() {
+			return q.unusable()
+		}
+		if q.view.raw {
+			cell, done, err := q.view.getRaw(v, take)
+			switch {
+			case done:
+				return nil
+			case err != nil:
+				return q.wrap("get", err)
+			}
+			odd = &cell
+		}
+	}
+	if odd != nil {
+		take = thenTake(*odd, take)
+	}
+	m, err := q.view.next(take)
+	if err != nil {
+		return q.wrap("get", err)
+	}
+	*v = m
+	return nil
+}
+
+// getRaw gets a message that is plain memory to *m. If it is not done and there is no error,
+// the message is not so, or came back, and is the caller's.
+func (v *queueView[T]) getRaw(m *T, take func() (ipc.Taken, error)) (cell ipc.Taken, done bool, err error) {
+	v.Enter()
+	defer v.Leave()
+	if cell, err = take(); err != nil {
+		return cell, false, err
+	}
+	b := cell.Exactly(v.codec.Fixed())
+	if b == nil {
+		return cell, false, nil
+	}
+	shm.Get(b, m)
+	cell.Release()
+	return cell, true, nil
+}
+
+// thenTake is take once first was taken.
+func thenTake(first ipc.Taken, take func() (ipc.Taken, error)) func() (ipc.Taken, error) {
+	taken := false
+	return func() (ipc.Taken, error) {
+		if taken {
 			return take()
 		}
-		tried = true
-		return cell, err
-	})
-}
-
-// release takes a raw message, of the bytes b, out of its cell.
-func (q *Queue[T]) release(cell ipc.Taken, b []byte) (v T) {
-	shm.Get(b, &v)
-	cell.Release()
-	runtime.KeepAlive(q)
-	return v
-}
-
-func (q *Queue[T]) get(take func() (ipc.Taken, error)) (v T, err error) {
-	if !q.usable() {
-		return v, q.unusable()
+		taken = true
+		return first, nil
 	}
-	return q.first(take)
-}
-
-// first is the first message.
-func (q *Queue[T]) first(take func() (ipc.Taken, error)) (v T, err error) {
-	defer runtime.KeepAlive(q)
-	v, err = q.view.next(take)
-	if err != nil {
-		err = q.wrap("get", err)
-	}
-	return v, err
 }
 
 // All yields messages until the queue is closed and empty, or ctx ends. A message

@@ -41,6 +41,11 @@ func (q *Queue[T]) PutBatch(ctx context.Context, vs []T) (int, error) {
 func (v *queueView[T]) putCells(ctx context.Context, vs []T) (int, error) {
 	v.Enter()
 	defer v.Leave()
+	if v.raw && ctx.Err() == nil {
+		if n := v.PutManyQuick(shm.Raw(vs), v.codec.Fixed()); n > 0 {
+			return n, nil
+		}
+	}
 	var cells [batchSize]ipc.Claimed
 	n, err := v.ClaimBatch(ctx, cells[:len(vs)])
 	if err != nil {
@@ -158,6 +163,16 @@ func (v *queueView[T]) getCells(ctx context.Context, into []T) (int, error) {
 func (v *queueView[T]) takeCells(ctx context.Context, into []T) (n int, exhausted []ipc.Lease, err error) {
 	v.Enter()
 	defer v.Leave()
+	if v.raw && (ctx == atOnce || ctx.Err() == nil) {
+		n, odd := v.GetManyQuick(shm.Raw(into), v.codec.Fixed())
+		if odd != nil {
+			k, _, err := v.consumeCells(odd, into[n:])
+			return n + k, nil, err
+		}
+		if n > 0 {
+			return n, nil, nil
+		}
+	}
 	var cells [batchSize]ipc.Taken
 	if ctx == atOnce {
 		n, err = v.TryTakeBatch(cells[:len(into)])

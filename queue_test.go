@@ -133,6 +133,102 @@ func TestBatchesArePutAndGotInOrder(t *testing.T) {
 	}
 }
 
+func TestGetIntoGetsToTheSameMemory(t *testing.T) {
+	numbers := newQueue[[3]int](t, 2)
+	var n [3]int
+	require.Panics(t, func() { _ = numbers.GetInto(t.Context(), nil) })
+	require.NoError(t, numbers.Put(t.Context(), [3]int{1, 2, 3}))
+	require.Panics(t, func() { _ = numbers.GetInto(t.Context(), nil) })
+	require.NoError(t, numbers.GetInto(t.Context(), &n))
+	require.Equal(t, [3]int{1, 2, 3}, n)
+	require.ErrorIs(t, numbers.GetInto(cancelled(t), &n), context.Canceled)
+	require.Equal(t, [3]int{1, 2, 3}, n, "as it was")
+
+	texts := newQueue[string](t, 2)
+	s := "before"
+	require.ErrorIs(t, texts.GetInto(cancelled(t), &s), context.Canceled)
+	require.Equal(t, "before", s)
+	require.NoError(t, texts.Put(t.Context(), "a text"))
+	require.NoError(t, texts.GetInto(t.Context(), &s))
+	require.Equal(t, "a text", s)
+	require.NoError(t, texts.Close())
+	require.ErrorIs(t, texts.GetInto(t.Context(), &s), ErrClosed)
+	require.Equal(t, "a text", s)
+}
+
+// cancelled is a context that is done.
+func cancelled(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
+
+func TestPlainMessagesOfEverySizeArrive(t *testing.T) {
+	t.Run("1", func(t *testing.T) { plainMessagesArrive(t, func(i int) [1]byte { return [1]byte{byte(i)} }) })
+	t.Run("64", func(t *testing.T) { plainMessagesArrive(t, func(i int) (m [64]byte) { m[63] = byte(i); return m }) })
+	t.Run("256", func(t *testing.T) { plainMessagesArrive(t, func(i int) (m [256]byte) { m[255] = byte(i); return m }) })
+	t.Run("257", func(t *testing.T) { plainMessagesArrive(t, func(i int) (m [257]byte) { m[256] = byte(i); return m }) })
+	t.Run("9000", func(t *testing.T) { plainMessagesArrive(t, func(i int) (m [9000]byte) { m[8999] = byte(i); return m }) })
+}
+
+// plainMessagesArrive puts and gets messages in all ways, some of which had been received
+// and were returned, in a bounded queue and in one that grows.
+func plainMessagesArrive[T any](t *testing.T, message func(int) T) {
+	for _, capacity := range []int{0, 32} {
+		q := newQueue[T](t, capacity)
+		put, got := 0, 0
+		for round := range 5 {
+			require.NoError(t, q.Put(t.Context(), message(put)))
+			require.NoError(t, q.TryPut(message(put+1)))
+			var batch []T
+			for i := range 20 {
+				batch = append(batch, message(put+2+i))
+			}
+			n, err := q.PutBatch(t.Context(), batch)
+			require.NoError(t, err)
+			require.Equal(t, 20, n)
+			put += 22
+			if round%2 == 1 {
+				d, err := q.TryReceive()
+				require.NoError(t, err)
+				require.NoError(t, d.Nack(0)) // it comes first
+			}
+			m, err := q.Get(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, message(got), m)
+			require.NoError(t, q.GetInto(t.Context(), &m))
+			require.Equal(t, message(got+1), m)
+			m, err = q.TryGet()
+			require.NoError(t, err)
+			require.Equal(t, message(got+2), m)
+			got += 3
+			for into := make([]T, 17); got < put; {
+				n, err := q.TryGetBatch(into)
+				require.NoError(t, err)
+				for _, m := range into[:n] {
+					require.Equal(t, message(got), m)
+					got++
+				}
+			}
+			_, err = q.TryGet()
+			require.ErrorIs(t, err, ErrEmpty)
+		}
+	}
+}
+
+func TestAnEndedContextPutsAndGetsNothing(t *testing.T) {
+	q := newQueue[int](t, 2)
+	require.NoError(t, q.Put(t.Context(), 1))
+	require.ErrorIs(t, q.Put(cancelled(t), 2), context.Canceled)
+	_, err := q.Get(cancelled(t))
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = q.PutBatch(cancelled(t), upTo[int](20))
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = q.GetBatch(cancelled(t), make([]int, 20))
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, 1, q.Len())
+}
+
 func TestABatchThatDoesNotFitSaysHowMuchWasPut(t *testing.T) {
 	q := newQueue[int](t, 4)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -36,7 +36,7 @@ func metered() *Meter {
 // ends ends a burst of n operations.
 func (m *Meter) ends(n int, ms float64) bool {
 	m.pending = n
-	return m.look(at(ms))
+	return m.lookAt(at(ms))
 }
 
 func TestAMeterCountsWhatIsInItsWindow(t *testing.T) {

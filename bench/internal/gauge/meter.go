@@ -46,14 +46,14 @@ func Burst(size int) int { return min(max(1, 16<<10/max(size, 1)), 256) }
 // Tick counts n operations. It reports whether the window is still to come or open:
 // whoever decides how long to go on, goes on.
 func (m *Meter) Tick(n int) (goOn bool) {
-	if m.pending += n; m.pending < m.burst {
-		return true
-	}
-	return m.look(time.Now())
+	m.pending += n
+	return m.pending < m.burst || m.look()
 }
 
-// look ends a burst.
-func (m *Meter) look(now time.Time) (goOn bool) {
+// look ends a burst. It is apart so that Tick is no call, as it is none in the C program.
+func (m *Meter) look() (goOn bool) { return m.lookAt(time.Now()) }
+
+func (m *Meter) lookAt(now time.Time) (goOn bool) {
 	begin, done := m.last, float64(m.pending)
 	m.last, m.pending = now, 0
 	inside := earlier(now, m.closes).Sub(later(begin, m.opens))

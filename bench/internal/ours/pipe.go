@@ -173,7 +173,10 @@ func (a *awake[T]) receive() error {
 
 func (w *pipeWork[T]) oneWay(job side.Job) (side.Sample, error) {
 	ctx := context.Background()
-	capacity := job.Capacity * (job.Size + recordHeader)
+	capacity := job.Capacity * job.Size
+	if job.Size != len(message{}) {
+		capacity += job.Capacity * recordHeader
+	}
 	reader, writer, err := w.open(job, mp.OneWay(), mp.WithPipeCapacity(max(capacity, leastCapacity)))
 	if err != nil {
 		return side.Sample{}, err
@@ -190,7 +193,7 @@ func (w *pipeWork[T]) oneWay(job side.Job) (side.Sample, error) {
 }
 
 const (
-	recordHeader  = 16 // bytes that a message takes beside its own
+	recordHeader  = 16 // bytes that a message without a fixed size takes beside its own
 	leastCapacity = 1 << 16
 )
 

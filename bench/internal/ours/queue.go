@@ -171,7 +171,7 @@ func (w *queueWork[T]) consumer(ctx context.Context, p queuePost[T]) (gauge.Tall
 		return w.getBatches(ctx, p.Queue, make([]T, n), m)
 	}
 	for message := new(T); ; m.Tick(1) {
-		if *message, err = p.Queue.Get(ctx); err != nil {
+		if err = p.Queue.GetInto(ctx, message); err != nil {
 			return ended(m, err)
 		}
 		w.read(message)

@@ -101,8 +101,8 @@ var mutants = []testkit.Mutant{
 		Wrong: "for j := i; j < end; j++ {\n\t\t\tstate :=",
 	}, {
 		Mistake: "claim a group of which only the first is vacant", File: "ring_group.go", Model: "ring/batches and singles", Failure: "were given it|lost|cells can be used",
-		Right: "for i := range uint64(groupSize) {\n\t\tif c.first",
-		Wrong: "for i := range uint64(1) {\n\t\tif c.first",
+		Right: "for i := range groupSize {\n\t\tif c.cellAfter(first",
+		Wrong: "for i := range 1 {\n\t\tif c.cellAfter(first",
 	}, {
 		Mistake: "pass only the first of a dead producer's group", File: "ring_put.go", Model: "ring/batches and singles", Failure: "cells can be used",
 		Right: "c.dropMembers(cell, state)\n",

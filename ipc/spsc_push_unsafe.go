@@ -111,8 +111,15 @@ func (r *StreamReader) Pull(msg []byte, looks int) bool {
 	}
 	tail := head // unless there is nothing else up to stop
 	if int64(r.stop-next) < 0 {
-		if tail = r.lookUntil(head, to.ahead, looks); tail == head {
-			return false
+		ahead := to.ahead
+		if looks <= 1 {
+			ahead = nil
+		}
+		for tail = r.lookFor(ahead); tail == head; tail = r.lookFor(ahead) {
+			if looks--; looks <= 0 {
+				return false
+			}
+			spin.Pause(1)
 		}
 	}
 	storeRelease(&to.next, next)
@@ -153,22 +160,12 @@ func (r *StreamReader) PullSoon(msg []byte) bool {
 	return r.Pull(msg, soonLooks)
 }
 
-// lookUntil looks so many times whether tail is beyond head, and returns it. Where it is
-// more than once it touches where the next record will be, if that is known.
-func (r *StreamReader) lookUntil(head uint64, ahead *shared.Uint64, looks int) (tail uint64) {
-	touch := looks > 1 && ahead != nil
-	for {
-		if touch {
-			_ = ahead.Load()
-		}
-		if tail = r.m.tail.Load(); tail != head { // observes Commit
-			return tail
-		}
-		if looks--; looks <= 0 {
-			return head
-		}
-		spin.Pause(1)
+// lookFor loads tail, and touches where the next record will be, if that is known.
+func (r *StreamReader) lookFor(ahead *shared.Uint64) uint64 {
+	if ahead != nil {
+		_ = ahead.Load()
 	}
+	return r.m.tail.Load() // observes Commit
 }
 
 // record is where the record at head lies, or would.

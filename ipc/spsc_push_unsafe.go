@@ -98,7 +98,8 @@ func (r *StreamReader) Idle() bool {
 // did; see Push. If there is none it looks as often as that, with pauses in between; so
 // what comes meanwhile takes the same way from there, which the CPU can foresee. Who looks
 // more than once looks at the record as well, where its place is known, so that its line is
-// on its way together with that of the tail, and not after it; a writer in flow would lose that line again and again.
+// on its way together with that of the tail, and not after it; a writer in flow would lose
+// that line again and again.
 func (r *StreamReader) Pull(msg []byte, looks int) bool {
 	to := r.favour.to.Load()
 	if to == nil || to.goroutine != goroutine.Self() {

@@ -35,7 +35,7 @@ func oneWay(job side.Job) (side.Sample, error) {
 // A pipeWork moves messages of a type through a pipe.
 type pipeWork[T any] struct {
 	sample func(size int) T
-	read   func(*T)
+	read   func([]T) uint64 // looks at all of some messages
 	ping   *mp.Func[pipePost[T], side.Sample]
 	echo   *mp.Func[pipePost[T], gauge.Tally]
 	write  *mp.Func[pipePost[T], gauge.Tally]
@@ -48,7 +48,7 @@ type pipePost[T any] struct {
 	End  *mp.Conn[T]
 }
 
-func newPipeWork[T any](name string, sample func(int) T, read func(*T)) *pipeWork[T] {
+func newPipeWork[T any](name string, sample func(int) T, read func([]T) uint64) *pipeWork[T] {
 	w := &pipeWork[T]{sample: sample, read: read}
 	w.ping = mp.Register("ping "+name, w.pinger)
 	w.echo = mp.Register("echo "+name, w.echoer)
@@ -216,12 +216,12 @@ func (w *pipeWork[T]) counter(ctx context.Context, p pipePost[T]) (gauge.Tally, 
 		return gauge.Tally{}, err
 	}
 	defer p.End.Close()
-	message := new(T)
-	for m.Tick(1) {
-		if err := p.End.RecvInto(ctx, message); err != nil {
+	var sum uint64
+	for into := make([]T, 1); m.Tick(1); sum += w.read(into) {
+		if err := p.End.RecvInto(ctx, &into[0]); err != nil {
 			return gauge.Tally{}, err
 		}
-		w.read(message)
 	}
+	sink.Store(sum)
 	return m.Tally(), nil
 }

@@ -27,7 +27,7 @@ func measureQueue(job side.Job) (side.Sample, error) {
 type queueWork[T any] struct {
 	roles[T]
 	sample func(size int) T
-	read   func(*T)
+	read   func([]T) uint64 // looks at all of some messages
 }
 
 // Roles are what the processes do that have a queue.
@@ -41,7 +41,7 @@ type queuePost[T any] struct {
 	Queue *mp.Queue[T]
 }
 
-func newQueueWork[T any](name string, sample func(int) T, read func(*T)) *queueWork[T] {
+func newQueueWork[T any](name string, sample func(int) T, read func([]T) uint64) *queueWork[T] {
 	w := &queueWork[T]{sample: sample, read: read}
 	w.produce = mp.Register("producer of "+name, w.producer)
 	w.consume = mp.Register("consumer of "+name, w.consumer)
@@ -170,23 +170,25 @@ func (w *queueWork[T]) consumer(ctx context.Context, p queuePost[T]) (gauge.Tall
 	if n := p.Post.Job.Batch; n > 0 {
 		return w.getBatches(ctx, p.Queue, make([]T, n), m)
 	}
-	for message := new(T); ; m.Tick(1) {
-		if err = p.Queue.GetInto(ctx, message); err != nil {
+	var sum uint64
+	for into := make([]T, 1); ; m.Tick(1) {
+		if err = p.Queue.GetInto(ctx, &into[0]); err != nil {
+			sink.Store(sum)
 			return ended(m, err)
 		}
-		w.read(message)
+		sum += w.read(into)
 	}
 }
 
 func (w *queueWork[T]) getBatches(ctx context.Context, queue *mp.Queue[T], into []T, m *gauge.Meter) (gauge.Tally, error) {
+	var sum uint64
 	for {
 		n, err := queue.GetBatch(ctx, into)
 		if err != nil {
+			sink.Store(sum)
 			return ended(m, err)
 		}
-		for i := range into[:n] {
-			w.read(&into[i])
-		}
+		sum += w.read(into[:n])
 		m.Tick(n)
 	}
 }

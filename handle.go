@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/mpgo/mp/ipc"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -55,6 +56,7 @@ type share[V any] struct {
 	view  V
 	freed atomic.Bool
 	clean runtime.Cleanup
+	quick atomic.Pointer[ipc.Ring] // of a Queue's handle: see quicken
 }
 
 // A descriptor is a type without values of interest.

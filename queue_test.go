@@ -229,6 +229,50 @@ func TestAnEndedContextPutsAndGetsNothing(t *testing.T) {
 	require.Equal(t, 1, q.Len())
 }
 
+func TestALoopThatOnlyItsContextEndsEnds(t *testing.T) {
+	q := newQueue[int](t, 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	require.NoError(t, q.Put(ctx, 1))
+	_, err := q.Get(ctx)
+	require.NoError(t, err)
+	cancel()
+	for err == nil {
+		if err = q.Put(ctx, 1); err == nil {
+			_, err = q.Get(ctx)
+		}
+	}
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestTryPutAndTryGetAmongPutAndGet(t *testing.T) {
+	q := newQueue[int](t, 4)
+	for i := range 1000 {
+		require.NoError(t, q.Put(t.Context(), i))
+		require.NoError(t, q.TryPut(-i))
+		v, err := q.TryGet()
+		require.NoError(t, err)
+		require.Equal(t, i, v)
+		v, err = q.Get(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, -i, v)
+	}
+}
+
+func TestAQueueThatIsFreedBetweenPutsIsNotUsed(t *testing.T) {
+	q, err := NewQueue[int](4)
+	require.NoError(t, err)
+	for i := range 3 {
+		require.NoError(t, q.Put(t.Context(), i)) // the first one goes another way than the others
+	}
+	require.NoError(t, q.Free())
+	require.ErrorIs(t, q.Put(t.Context(), 3), ErrClosed)
+	require.ErrorIs(t, q.TryPut(3), ErrClosed)
+	_, err = q.Get(t.Context())
+	require.ErrorIs(t, err, ErrClosed)
+	_, err = q.TryGet()
+	require.ErrorIs(t, err, ErrClosed)
+}
+
 func TestABatchThatDoesNotFitSaysHowMuchWasPut(t *testing.T) {
 	q := newQueue[int](t, 4)
 	ctx, cancel := context.WithCancel(t.Context())

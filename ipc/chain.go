@@ -180,7 +180,7 @@ func (c *chain) extend(last *segment) error {
 	if known || err != nil {
 		return err
 	}
-	cells := min(2*last.capacity, max(maxSegment/last.stride, 1))
+	cells := min(2*last.capacity, max(maxSegment/last.layout.each(), 1))
 	cells = 1 << (bits.Len64(cells) - 1)
 	size, err := RingSize(int(cells), int(last.inline))
 	if err != nil {

@@ -185,9 +185,9 @@ func (r *scriptedRing) quickly() {
 	n := r.Next(damagedInline + 2)
 	switch r.Next(4) {
 	case 0:
-		_ = r.ring.PutQuick(make([]byte, n))
+		_ = r.ring.PutQuick(anytime, make([]byte, n))
 	case 1:
-		if _, odd := r.ring.GetQuick(make([]byte, n)); odd != nil {
+		if _, odd := r.ring.GetQuick(anytime, make([]byte, n)); odd != nil {
 			_ = r.read(odd.Bytes())
 			r.taken = append(r.taken, *odd)
 		}

@@ -61,7 +61,7 @@ const (
 
 // put puts a message.
 func (m manner) put(r *Ring, msg []byte) error {
-	if m == quickly && r.PutQuick(msg) {
+	if m == quickly && r.PutQuick(anytime, msg) {
 		return nil
 	}
 	return r.Put(context.Background(), msg)
@@ -71,7 +71,7 @@ func (m manner) put(r *Ring, msg []byte) error {
 func (m manner) get(r *Ring) ([]byte, error) {
 	if m == quickly {
 		msg := make([]byte, 8)
-		if ok, _ := r.GetQuick(msg); ok {
+		if ok, _ := r.GetQuick(anytime, msg); ok {
 			return msg, nil
 		}
 	}

@@ -81,28 +81,28 @@ var mutants = []testkit.Mutant{
 		Wrong: "cell.state.Load() != free|ready {\n\t\treturn 0\n\t}\n\tcell.state.Store(mine)",
 	}, {
 		Mistake: "put quickly though it was closed meanwhile", File: "ring_quick_unsafe.go", Model: "ring/quick/close", Failure: "lost|deadlock",
-		Right: "c.astray(pos) || w.put.closed.Load() != 0 {",
-		Wrong: "c.astray(pos) {",
+		Right: "c.closed.Load() == 0 && !c.astray(pos)",
+		Wrong: "!c.astray(pos)",
 	}, {
 		Mistake: "wake nobody after a quick Put", File: "ring_quick_unsafe.go", Model: "ring/quick/one each", Failure: "deadlock",
-		Right: "if w.put.puts.awaited() {\n\t\tc.tellConsumers(1)",
-		Wrong: "if false {\n\t\tc.tellConsumers(1)",
+		Right: "\tc.tellConsumers(n)\n",
+		Wrong: "",
 	}, {
 		Mistake: "wake nobody after a quick Get", File: "ring_quick_unsafe.go", Model: "ring/quick/two consumers", Failure: "deadlock",
-		Right: "if w.get.frees.awaited() {\n\t\tc.tellProducers(1)",
-		Wrong: "if false {\n\t\tc.tellProducers(1)",
+		Right: "\tc.tellProducers(n)\n",
+		Wrong: "",
 	}, {
 		Mistake: "give the first of a group that was put in bulk before the others", File: "ring_bulk.go", Model: "ring/bulk", Failure: "cells can be used|were given it|lost|got",
-		Right: "for i := groupSize - 1; i >= 0; i-- {\n\t\tc.cellAfter(first, i).give(state, i == 0)",
-		Wrong: "for i := range groupSize {\n\t\tc.cellAfter(first, i).give(state, i == groupSize-1)",
+		Right: "for i := groupSize - 1; i >= 0; i-- {\n\t\tc.cellAfter(first, i).give(state, false)",
+		Wrong: "for i := range groupSize {\n\t\tc.cellAfter(first, i).give(state, false)",
 	}, {
 		Mistake: "give the first of a group back before the others", File: "ring_batch.go", Model: "ring/batches", Failure: "cells can be used",
 		Right: "for j := end - 1; j >= i; j-- { // the first of a group comes last\n\t\t\tstate :=",
 		Wrong: "for j := i; j < end; j++ {\n\t\t\tstate :=",
 	}, {
-		Mistake: "claim a group of which only the first is vacant", File: "ring_group.go", Model: "ring/batches and singles", Failure: "were given it|lost|cells can be used",
-		Right: "for i := range groupSize {\n\t\tif c.cellAfter(first",
-		Wrong: "for i := range 1 {\n\t\tif c.cellAfter(first",
+		Mistake: "claim a group of which only the first is vacant", File: "ring_unsafe.go", Model: "ring/batches and singles", Failure: "were given it|lost|cells can be used",
+		Right: "state uint64) bool {\n\tvar off uintptr\n\tfor range groupSize {",
+		Wrong: "state uint64) bool {\n\tvar off uintptr\n\tfor range 1 {",
 	}, {
 		Mistake: "pass only the first of a dead producer's group", File: "ring_put.go", Model: "ring/batches and singles", Failure: "cells can be used",
 		Right: "c.dropMembers(cell, state)\n",

@@ -49,7 +49,7 @@ func TestTheDocumentedLayoutIsThatOfTheObjects(t *testing.T) {
 func TestTheDocumentedLayoutIsThatOfRingsStreamsAndCells(t *testing.T) {
 	mem := Aligned(make([]byte, 8<<10))
 	require.NoError(t, InitRing(mem, 4, 100))
-	ring := newCells(mem, 4, uint32(strideFor(100)), 100)
+	ring := newCells(mem, 4, 100)
 	requireAt(t, "Ring", map[string]func(off int) bool{
 		"geometry": func(off int) bool { return &shm.At[ringGeometry](mem, off).notes == ring.notes },
 		"putWatch": func(off int) bool { return &shm.At[putWatch](mem, off).closed == ring.closed },

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"sync/atomic"
 	"time"
 
@@ -105,10 +106,10 @@ type lending struct {
 
 const markUnit = 1 << 32
 
-// mayBeCalled is called, but true if that takes a look at the clock to tell.
-func (l *lending) mayBeCalled() bool {
+// mayBeCalled is 0 if called is false, and that can be told without a look at the clock.
+func (l *lending) mayBeCalled() uint64 {
 	m := l.marks.Load()
-	return uint32(m) != uint32(m/markUnit) || l.due.Load() != 0
+	return m ^ bits.RotateLeft64(m, 32) | uint64(l.due.Load())
 }
 
 // called reports whether somebody should look for returned messages.

@@ -103,7 +103,7 @@ func FillFrom(claims []Claimed, all []byte, n int) {
 		return
 	}
 	for i, c := range claims {
-		copy(c.cell.bytes(uint32(n)), all[i*n:])
+		copy(c.cells.bytes(c.cell, uint32(n)), all[i*n:])
 		c.cell.describe(uint32(n))
 	}
 }
@@ -255,8 +255,8 @@ func ReleaseBatch(taken []Taken) {
 
 // give stores a cell's state, with a barrier if it is the last of many. Without, the
 // load is the atomic operation that storeRelease must come after: it keeps the compiler
-// from moving what fills the cell, or reads it, behind the store. The last cell's barrier
-// is the one it comes before.
+// from moving what fills the cell, or reads it, behind the store. The barrier that it comes
+// before is that of the last cell, or fence.
 func (h *cellHeader) give(state uint64, last bool) {
 	if last {
 		h.state.Store(state)

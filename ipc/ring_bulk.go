@@ -12,22 +12,19 @@ func (r *Ring) PutManyQuick(all []byte, n int) (put int) {
 	if n <= 0 || n > c.quick {
 		return 0
 	}
-	far := c.leads && c.isFar(c.tail.Load(), c.head.Load()+c.mask+1, len(all)/n)
-	for len(all) >= groupSize*n && c.putGroup(all, n, far) {
+	for len(all) >= groupSize*n && c.putGroup(all, n) {
 		all = all[groupSize*n:]
 		put += groupSize
 	}
 	if put > 0 {
-		c.tellConsumers(put)
-		if c.frees.awaited() {
-			c.passOnFree()
-		}
+		r.fence()
+		c.tellOfPut(put)
 	}
 	return put
 }
 
 // putGroup puts a group of messages, if its cells are free.
-func (c *cells) putGroup(all []byte, n int, far bool) bool {
+func (c *cells) putGroup(all []byte, n int) bool {
 	pos := c.tail.Load()
 	free := vacantAt(pos, c.shift)
 	mine := free | c.me | writing | grouped
@@ -41,9 +38,6 @@ func (c *cells) putGroup(all []byte, n int, far bool) bool {
 		return false
 	}
 	c.ring.freeEdge.acquire()
-	if far {
-		c.fetch(pos&c.mask+bulkLead, groupSize)
-	}
 	c.fillGroup(first, all, n)
 	c.ring.putEdge.release()
 	c.giveGroup(first, free|ready) // passes ownership of the cells to take
@@ -60,12 +54,16 @@ func (c *cells) abortGroup(first *cellHeader, mine uint64) {
 	CommitBatch(claims[:], 0)
 }
 
-// giveGroup stores the state of the cells of a group: the first comes last, with a barrier.
+// giveGroup stores the state of the cells of a group: the first comes last. It takes effect in
+// this order, but perhaps after what follows: see fence.
 func (c *cells) giveGroup(first *cellHeader, state uint64) {
 	for i := groupSize - 1; i >= 0; i-- {
-		c.cellAfter(first, i).give(state, i == 0)
+		c.cellAfter(first, i).give(state, false)
 	}
 }
+
+// fence is a full barrier: between the states of all groups and the looks for who sleeps.
+func (r *Ring) fence() { r.fenced.Add(1) }
 
 // GetManyQuick is GetQuick of as many messages of n bytes each as into has room for, in
 // groups: as long as all of a group are ready. It returns how many it got, which lie one
@@ -76,29 +74,25 @@ func (r *Ring) GetManyQuick(into []byte, n int) (got int, odd []Taken) {
 	if n <= 0 || n > c.quick || c.calledBack(c.epoch.Load()) {
 		return 0, nil
 	}
-	far := c.leads && c.isFar(c.head.Load(), c.tail.Load(), len(into)/n)
 	for len(into) >= groupSize*n && odd == nil {
 		ok := false
-		if ok, odd = c.getGroup(into, n, far); !ok {
+		if ok, odd = c.getGroup(into, n); !ok {
 			break
 		}
 		into = into[groupSize*n:]
 		got += groupSize
 	}
 	if got > 0 {
-		c.tellProducers(got)
-		if c.lending.joins.awaited() {
-			r.wakeJoins()
-		}
-	}
-	if got > 0 || odd != nil {
+		r.fence()
+		c.tellOfGet(got)
+	} else if odd != nil {
 		c.passOn()
 	}
 	return got, odd
 }
 
 // getGroup gets a group of messages, if all are ready and have n bytes; or only takes it.
-func (c *cells) getGroup(into []byte, n int, far bool) (bool, []Taken) {
+func (c *cells) getGroup(into []byte, n int) (bool, []Taken) {
 	pos := c.head.Load()
 	free := vacantAt(pos, c.shift)
 	mine := free | c.me | reading | grouped
@@ -108,9 +102,6 @@ func (c *cells) getGroup(into []byte, n int, far bool) (bool, []Taken) {
 	}
 	moveOn(c.head, c.after(pos, mine))
 	c.ring.putEdge.acquire()
-	if far {
-		c.fetch(pos&c.mask+bulkLead, groupSize)
-	}
 	if !c.readGroup(first, into, n) {
 		return false, c.groupTaken(first, mine)
 	}

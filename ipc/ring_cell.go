@@ -7,7 +7,7 @@ import (
 	"github.com/mpgo/mp/shm"
 )
 
-// A cellHeader is the begin of each cell. The message follows at byte 16.
+// A cellHeader is a cell. The message lies elsewhere; see cellLayout.
 //
 //	0   state    8  see below
 //	8   length   4  of the message; written by the claimer, read by the taker
@@ -87,7 +87,15 @@ func (c *cells) atIndex(i uint64) *cellHeader {
 	if i >= c.capacity {
 		return nil
 	}
-	return c.first.at(i * c.stride)
+	return c.cell(i)
+}
+
+// simple is how many indexes there are, without the one after which next skips some.
+func simple(capacity uint32) uint64 {
+	if capacity&(capacity-1) == 0 {
+		return uint64(capacity)
+	}
+	return uint64(capacity - 1)
 }
 
 // next is the position after pos. Where the capacity is no power of two, it skips

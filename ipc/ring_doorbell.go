@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"math"
+	"math/bits"
 
 	"github.com/mpgo/mp/internal/futex"
 	"github.com/mpgo/mp/internal/shared"
@@ -46,9 +47,13 @@ type doorbell struct {
 }
 
 // awaited reports whether somebody may sleep.
-func (b *doorbell) awaited() bool {
+func (b *doorbell) awaited() bool { return b.unanswered() != 0 }
+
+// unanswered is not 0 if awaited. Who has to look at several doorbells looks at all of them
+// in one.
+func (b *doorbell) unanswered() uint64 {
 	s := b.sleepers.Load()
-	return uint32(s>>32) != uint32(s)
+	return s ^ bits.RotateLeft64(s, 32)
 }
 
 // wake wakes up to n sleepers, and reports whether there was one. It comes after the store

@@ -29,7 +29,7 @@ func (t Taken) Bytes() ([]byte, error) {
 	if n > t.cells.inline {
 		return nil, fmt.Errorf("ipc: a message of %d bytes in a cell for %d: %w", n, t.cells.inline, shm.ErrDamaged)
 	}
-	return t.cell.bytes(n), nil
+	return t.cells.bytes(t.cell, n), nil
 }
 
 // Exactly is the message where it lies if it has n bytes and was not received before,
@@ -38,7 +38,7 @@ func (t Taken) Exactly(n int) []byte {
 	if t.lease != nil || t.cell.length != uint32(n) || uint32(n) > t.cells.inline {
 		return nil
 	}
-	return t.cell.bytes(uint32(n))
+	return t.cells.bytes(t.cell, uint32(n))
 }
 
 // Attempt is how often the message was taken, this time included. It is more than
@@ -312,7 +312,7 @@ func (c *cells) inherit(epoch uint32) (Taken, bool, error) {
 		return Taken{}, false, err
 	}
 	for i := range c.touched() {
-		cell := c.first.at(i * c.stride)
+		cell := c.cell(i)
 		state := cell.state.Load()
 		owner := ownerOf(state)
 		if state&phaseMask != reading || !ownerDead(c.ring.d, owner) {

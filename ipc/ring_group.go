@@ -51,11 +51,9 @@ func (c *cells) group(pos, phase uint64) *cellHeader {
 		return nil
 	}
 	state := vacantAt(pos, c.shift) | phase
-	first := c.first.at(index * c.stride)
-	for i := range groupSize {
-		if c.cellAfter(first, i).state.Load() != state {
-			return nil
-		}
+	first := c.cell(index)
+	if !c.groupIs(first, state) {
+		return nil
 	}
 	return first
 }
@@ -63,7 +61,7 @@ func (c *cells) group(pos, phase uint64) *cellHeader {
 // member is cell i of the group that begins with first, or nil: the flag was read from
 // shared memory.
 func (c *cells) member(first *cellHeader, i uint64) *cellHeader {
-	return c.atIndex(c.first.offset(first)/c.stride + i)
+	return c.atIndex(c.indexOf(first) + i)
 }
 
 // dropMembers makes the members of a dead producer's group passed. It does nothing if
@@ -106,7 +104,7 @@ func (c *cells) eachOrphan(first *cellHeader, state uint64, visit func(cell *cel
 // dead producer has not committed.
 func (c *cells) dropped(index, state uint64) bool {
 	for i := uint64(1); i < groupSize && i <= index; i++ {
-		s := c.first.at((index - i) * c.stride).state.Load()
+		s := c.cell(index - i).state.Load()
 		if s&grouped != 0 && s&phaseMask == writing && s&lapMask == state&lapMask {
 			return ownerDead(c.ring.d, ownerOf(s))
 		}

@@ -129,7 +129,7 @@ func (n *census) busyCell(c *cells) bool {
 
 // busy reports whether there is a message in a cell, or will be.
 func (c *cells) busy(index uint64) bool {
-	state := c.first.at(index * c.stride).state.Load()
+	state := c.cell(index).state.Load()
 	switch state & phaseMask {
 	case ready:
 		return !c.dropped(index, state)

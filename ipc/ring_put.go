@@ -16,7 +16,7 @@ type Claimed struct {
 
 // Bytes is the room for a message, Inline bytes long. It holds whatever was there
 // before. It may not be used after Commit or Abort.
-func (c Claimed) Bytes() []byte { return c.cell.bytes(c.cells.inline) }
+func (c Claimed) Bytes() []byte { return c.cells.bytes(c.cell, c.cells.inline) }
 
 // Commit publishes the first n bytes as a message. From then on no kill can lose
 // it. It panics if n is not within Inline.

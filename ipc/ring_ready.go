@@ -159,7 +159,7 @@ func (c *cells) orphaned() bool {
 
 // orphan is the state of a cell, and whether a dead consumer has it.
 func (c *cells) orphan(index uint64) (state uint64, is bool) {
-	state = c.first.at(index * c.stride).state.Load()
+	state = c.cell(index).state.Load()
 	return state, state&phaseMask == reading && ownerDead(c.ring.d, ownerOf(state))
 }
 
@@ -171,7 +171,7 @@ func (c *cells) orphans() (n int) {
 		return 0
 	}
 	for i := range c.touched() {
-		cell := c.first.at(i * c.stride)
+		cell := c.cell(i)
 		state, is := c.orphan(i)
 		if is && (leases == nil || !c.ring.lender.lent(leases, ownerOf(state), c.stamp(cell, state))) {
 			n++

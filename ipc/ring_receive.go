@@ -129,7 +129,7 @@ func (r *Ring) readElsewhere() bool {
 
 func (c *cells) readElsewhere() bool {
 	for i := range c.touched() {
-		state := c.first.at(i * c.stride).state.Load()
+		state := c.cell(i).state.Load()
 		if state&phaseMask == reading && ownerOf(state) != c.ring.d.Self() {
 			return true
 		}

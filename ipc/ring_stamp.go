@@ -16,7 +16,7 @@ func (c Claimed) Stamp() uint64 { return c.cells.stamp(c.cell, c.state) }
 
 // stamp names the position at which a cell has this state.
 func (c *cells) stamp(cell *cellHeader, state uint64) uint64 {
-	return state>>lapShift<<32 | c.first.offset(cell)/c.stride
+	return state>>lapShift<<32 | c.indexOf(cell)
 }
 
 // Names are the words by which the users of the ring in mem find what else belongs

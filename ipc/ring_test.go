@@ -189,11 +189,11 @@ func TestRingSurvivesHostileWords(t *testing.T) {
 			}
 			_ = r.TryPut([]byte("world"))
 			_ = r.Len()
-			if _, odd := r.GetQuick(make([]byte, 5)); odd != nil {
+			if _, odd := r.GetQuick(anytime, make([]byte, 5)); odd != nil {
 				_, _ = odd.Bytes()
 				odd.Release()
 			}
-			_ = r.PutQuick([]byte("quick"))
+			_ = r.PutQuick(anytime, []byte("quick"))
 			if _, odd := r.GetManyQuick(make([]byte, 5*groupSize), 5); odd != nil {
 				ReleaseBatch(odd)
 			}
@@ -216,24 +216,24 @@ func TestRingQuickWaysDoWhatTheOthersDo(t *testing.T) {
 		into := make([]byte, n)
 		for lap := range byte(5) {
 			first, second := bytes.Repeat([]byte{2 * lap}, n), bytes.Repeat([]byte{2*lap + 1}, n)
-			require.True(t, a.PutQuick(first))
+			require.True(t, a.PutQuick(anytime, first))
 			mustPut(t, b, string(second))
-			require.False(t, a.PutQuick(second), "it is full")
-			ok, odd := b.GetQuick(into)
+			require.False(t, a.PutQuick(anytime, second), "it is full")
+			ok, odd := b.GetQuick(anytime, into)
 			require.Nil(t, odd)
 			require.True(t, ok)
 			require.Equal(t, first, into)
 			require.Equal(t, string(second), mustTake(t, a))
-			ok, odd = a.GetQuick(into)
+			ok, odd = a.GetQuick(anytime, into)
 			require.Nil(t, odd)
 			require.False(t, ok, "it is empty")
 		}
-		require.False(t, a.PutQuick(make([]byte, n+1)), "it does not fit")
+		require.False(t, a.PutQuick(anytime, make([]byte, n+1)), "it does not fit")
 		require.NoError(t, b.Close())
-		require.False(t, a.PutQuick(into))
+		require.False(t, a.PutQuick(anytime, into))
 		a.Detach()
-		require.False(t, a.PutQuick(into))
-		ok, odd := a.GetQuick(into)
+		require.False(t, a.PutQuick(anytime, into))
+		ok, odd := a.GetQuick(anytime, into)
 		require.Nil(t, odd)
 		require.False(t, ok)
 	}
@@ -242,9 +242,9 @@ func TestRingQuickWaysDoWhatTheOthersDo(t *testing.T) {
 func TestRingQuickWaysKeepToShortMessages(t *testing.T) {
 	rings, _ := aRing(t, 1, groupSize, mostQuick+1, 0)
 	long := make([]byte, groupSize*(mostQuick+1))
-	require.False(t, rings[0].PutQuick(long[:mostQuick+1]))
+	require.False(t, rings[0].PutQuick(anytime, long[:mostQuick+1]))
 	require.Zero(t, rings[0].PutManyQuick(long, mostQuick+1))
-	require.True(t, rings[0].PutQuick(long[:mostQuick]))
+	require.True(t, rings[0].PutQuick(anytime, long[:mostQuick]))
 	for _, n := range []int{0, -1, math.MinInt} {
 		require.Zero(t, rings[0].PutManyQuick(long, n))
 		got, odd := rings[0].GetManyQuick(long, n)
@@ -282,14 +282,14 @@ func TestRingMessageOfAnotherLengthIsTheTakers(t *testing.T) {
 	scan(t, r)
 	mustPut(t, r, "longer")
 	mustPut(t, r, "four")
-	ok, odd := r.GetQuick(into[:4])
+	ok, odd := r.GetQuick(anytime, into[:4])
 	require.False(t, ok)
 	b, err := odd.Bytes()
 	require.NoError(t, err)
 	require.Equal(t, "longer", string(b))
 	require.Equal(t, 1, odd.Attempt())
 	odd.Release()
-	ok, odd = r.GetQuick(into[:4])
+	ok, odd = r.GetQuick(anytime, into[:4])
 	require.Nil(t, odd)
 	require.True(t, ok)
 	require.Equal(t, "four", string(into[:4]))
@@ -311,7 +311,7 @@ func TestRingMessageOfAnotherLengthIsTheTakers(t *testing.T) {
 	}
 	ReleaseBatch(group)
 	require.Zero(t, r.Len())
-	require.True(t, r.PutQuick(into[:4]))
+	require.True(t, r.PutQuick(anytime, into[:4]))
 }
 
 func TestRingLengthThatCannotBeIsReportedOnce(t *testing.T) {
@@ -829,8 +829,8 @@ func TestRingFastPathsDoNotAllocate(t *testing.T) {
 		_, _ = rings[0].TryGet(buf)
 		_ = rings[0].Put(ctx, msg)
 		_, _ = rings[0].Get(ctx, buf)
-		_ = rings[0].PutQuick(msg)
-		_, _ = rings[0].GetQuick(msg)
+		_ = rings[0].PutQuick(anytime, msg)
+		_, _ = rings[0].GetQuick(anytime, msg)
 	}))
 }
 
@@ -849,7 +849,7 @@ func TestRingStormOfDeaths(t *testing.T) {
 
 // putEither puts a message quickly, if that is possible, every second time.
 func putEither(t testing.TB, r *Ring, i int, msg []byte) error {
-	if i%2 == 0 && r.PutQuick(msg) {
+	if i%2 == 0 && r.PutQuick(anytime, msg) {
 		return nil
 	}
 	return r.Put(t.Context(), msg)
@@ -858,7 +858,7 @@ func putEither(t testing.TB, r *Ring, i int, msg []byte) error {
 // getEither gets a message of n bytes quickly, if that is possible, every second time.
 func getEither(t testing.TB, r *Ring, i, n int) ([]byte, error) {
 	if msg := make([]byte, n); i%2 == 0 {
-		if ok, _ := r.GetQuick(msg); ok {
+		if ok, _ := r.GetQuick(anytime, msg); ok {
 			return msg, nil
 		}
 	}
@@ -978,5 +978,48 @@ func BenchmarkRingPutGetAlone(b *testing.B) {
 	for b.Loop() {
 		_ = rings[0].Put(b.Context(), msg)
 		_, _ = rings[0].Get(b.Context(), buf)
+	}
+}
+
+func TestCellsAndMessagesDoNotOverlap(t *testing.T) {
+	for _, capacity := range []uint64{1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 65, 1000} {
+		for _, inline := range []uint64{0, 1, 8, 47, 48, 49, 64, 65, 255, 256, 257, 496, 1000} {
+			layout := layoutFor(capacity, inline)
+			size, err := RingSize(int(capacity), int(inline))
+			require.NoError(t, err)
+			require.EqualValues(t, ringHeader+layout.size(capacity), size)
+			owner := make([]int, layout.size(capacity))
+			own := func(cell, from, n uint64) {
+				for at := from; at < from+n; at++ {
+					require.Zero(t, owner[at], "%d cells for %d bytes: cell %d", capacity, inline, cell)
+					owner[at] = int(cell) + 1
+				}
+			}
+			for i := range capacity {
+				own(i, i*layout.stride, cellHeaderSize)
+				own(i, layout.messages+i*layout.room, inline)
+			}
+			if layout.apart() {
+				require.Zero(t, layout.messages%cellAlign, "messages begin a line")
+			}
+		}
+	}
+}
+
+func TestMessagesOfAllCellsAreApart(t *testing.T) {
+	for _, inline := range []int{48, 49, 64, 100, 256, 257} { // the bounds of the layouts
+		for _, capacity := range []int{1, 5, 8, 17} {
+			rings, _ := aRing(t, 2, capacity, inline, 0)
+			for lap := range 3 {
+				for i := range capacity {
+					require.NoError(t, rings[0].TryPut(bytes.Repeat([]byte{byte(lap*capacity + i)}, inline)))
+				}
+				for i := range capacity {
+					got, err := rings[1].TryGet(nil)
+					require.NoError(t, err)
+					require.Equal(t, bytes.Repeat([]byte{byte(lap*capacity + i)}, inline), got)
+				}
+			}
+		}
 	}
 }

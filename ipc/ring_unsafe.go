@@ -14,8 +14,8 @@ func newCellBase(mem []byte) cellBase {
 // at is the header of the cell that begins off bytes after the first.
 func (b cellBase) at(off uint64) *cellHeader {
 	// SAFETY: off is index × stride with index < capacity, and RingSize or
-	// checkGeometry made sure that capacity × stride bytes follow the base. The base
-	// and the stride are multiples of 8 (shm.At checked the alignment of the header,
+	// checkGeometry made sure that as many bytes follow the base as the layout has. The
+	// base and the stride are multiples of 8 (shm.At checked the alignment of the header,
 	// which is a multiple of 64 bytes long), the header's alignment.
 	return (*cellHeader)(unsafe.Add(b.p, off))
 }
@@ -23,10 +23,47 @@ func (b cellBase) at(off uint64) *cellHeader {
 // cellAfter is the cell i cells after h, which is one of the ring.
 func (c *cells) cellAfter(h *cellHeader, i int) *cellHeader {
 	// SAFETY: as in at.
-	return (*cellHeader)(unsafe.Add(unsafe.Pointer(h), i*int(c.stride)))
+	return (*cellHeader)(unsafe.Add(unsafe.Pointer(h), i*int(c.layout.stride)))
 }
 
-// pointer is the address off bytes after the first cell.
+// groupIs reports whether the cells of the group that begins with first are all in a state.
+func (c *cells) groupIs(first *cellHeader, state uint64) bool {
+	var off uintptr
+	for range groupSize {
+		// SAFETY: as in at: the group is in the ring.
+		if (*cellHeader)(unsafe.Add(unsafe.Pointer(first), off)).state.Load() != state {
+			return false
+		}
+		off += uintptr(c.layout.stride)
+	}
+	return true
+}
+
+// groupHas reports whether the messages of the group that begins with first, which is the
+// caller's, all have n bytes.
+func (c *cells) groupHas(first *cellHeader, n uint32) bool {
+	var off uintptr
+	for range groupSize {
+		// SAFETY: as in groupIs.
+		if (*cellHeader)(unsafe.Add(unsafe.Pointer(first), off)).length != n {
+			return false
+		}
+		off += uintptr(c.layout.stride)
+	}
+	return true
+}
+
+// describeGroup is describe for all cells of the group that begins with first.
+func (c *cells) describeGroup(first *cellHeader, n uint32) {
+	var off uintptr
+	for range groupSize {
+		// SAFETY: as in groupIs.
+		(*cellHeader)(unsafe.Add(unsafe.Pointer(first), off)).describe(n)
+		off += uintptr(c.layout.stride)
+	}
+}
+
+// pointer is the address off bytes after the first cell, within the layout.
 func (b cellBase) pointer(off uint64) unsafe.Pointer {
 	// SAFETY: as in at.
 	return unsafe.Add(b.p, off)
@@ -46,11 +83,25 @@ func (h *cellHeader) describe(n uint32) {
 	*(*uint64)(unsafe.Pointer(&h.length)) = uint64(n)
 }
 
-// bytes are the n bytes after a cell's header.
-func (h *cellHeader) bytes(n uint32) []byte {
-	// SAFETY: n is at most the ring's inline size, and each cell has stride ≥ 16 +
-	// inline bytes (strideFor, checkGeometry).
-	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(h), cellHeaderSize)), n)
+// message is where the message of cell i lies.
+func (c *cells) message(i uint64) unsafe.Pointer {
+	return c.first.pointer(c.layout.messages + i*c.layout.room)
+}
+
+// messageOf is the message of h, which is a cell of the ring.
+func (c *cells) messageOf(h *cellHeader) unsafe.Pointer {
+	if c.layout.apart() {
+		return c.message(c.first.offset(h) / cellHeaderSize)
+	}
+	// SAFETY: it follows the header.
+	return unsafe.Add(unsafe.Pointer(h), cellHeaderSize)
+}
+
+// bytes are the first n bytes of the message of h.
+func (c *cells) bytes(h *cellHeader, n uint32) []byte {
+	// SAFETY: n is at most the ring's inline size, for which each message has room
+	// (layoutFor, checkGeometry).
+	return unsafe.Slice((*byte)(c.messageOf(h)), n)
 }
 
 // fillQuick fills cells as FillFrom does. There are len(claims)*n bytes in all, and each
@@ -61,8 +112,8 @@ func fillQuick(claims []Claimed, all []byte, n int) {
 	first := unsafe.Pointer(unsafe.SliceData(all))
 	for i := range claims {
 		h := claims[i].cell
-		// SAFETY: both have n bytes there; those after the header are the cell's.
-		quickCopy(unsafe.Add(unsafe.Pointer(h), cellHeaderSize), unsafe.Add(first, i*n), n)
+		// SAFETY: both have n bytes there.
+		quickCopy(claims[i].cells.messageOf(h), unsafe.Add(first, i*n), n)
 		h.describe(uint32(n))
 	}
 }

@@ -2,9 +2,16 @@
 
 package ipc
 
-import "github.com/mpgo/mp/internal/shared"
+import (
+	"sync/atomic"
+
+	"github.com/mpgo/mp/internal/shared"
+)
 
 // releaseIsCheaper: Go's atomic Store is no dearer than a release here.
 const releaseIsCheaper = false
 
 func storeRelease(word *shared.Uint64, v uint64) { word.Store(v) }
+
+// storeLocal is an atomic Store.
+func storeLocal(word *atomic.Uint64, v uint64) { word.Store(v) }

@@ -3,6 +3,7 @@
 package ipc
 
 import (
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/mpgo/mp/internal/shared"
@@ -24,5 +25,11 @@ const releaseIsCheaper = true
 // see Put. Under the race detector, which would not know of it, it is not used.
 func storeRelease(word *shared.Uint64, v uint64) {
 	// SAFETY: an atomic.Uint64 is one uint64, aligned to 8 bytes.
+	*(*uint64)(unsafe.Pointer(word)) = v
+}
+
+// storeLocal stores v in a word of this process for which the order does not matter.
+func storeLocal(word *atomic.Uint64, v uint64) {
+	// SAFETY: as in storeRelease.
 	*(*uint64)(unsafe.Pointer(word)) = v
 }

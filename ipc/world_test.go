@@ -67,6 +67,9 @@ const (
 	short = 20 * time.Millisecond
 )
 
+// anytime is a context that never ends.
+var anytime = context.Background()
+
 // within gives a context that ends when the test has surely failed.
 func within(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), long)

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/mpgo/mp"
 )
@@ -338,7 +337,12 @@ func mapBeforeReset() { beforeABreak(2, func(b *mp.Barrier) { check(b.Reset()) }
 func mapBeforeGivingUp() {
 	beforeABreak(3, func(b *mp.Barrier) {
 		soon, cancel := context.WithCancel(ctx)
-		time.AfterFunc(time.Millisecond, cancel)
+		go func() {
+			for b.Waiting() < 2 { // who gives up before it has come breaks nothing
+				runtime.Gosched()
+			}
+			cancel()
+		}()
 		if _, err := b.Wait(soon); !errors.Is(err, context.Canceled) {
 			panic(err)
 		}

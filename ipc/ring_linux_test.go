@@ -322,9 +322,10 @@ type storm struct {
 }
 
 const (
-	stormEach  = 8192
-	stormBatch = groupSize + 2 // messages
-	stormLane  = groupSize + 3 // cells of the ring
+	stormEach   = 8192
+	stormBatch  = groupSize + 2 // messages
+	stormInline = 64            // of its messages, which are shorter: they lie apart from their cells, other storms' do not
+	stormLane   = groupSize + 3 // cells of the ring
 )
 
 // A stormNote says that a consumer has taken a message, and where. It is written before
@@ -345,7 +346,7 @@ const (
 )
 
 func stormSize(lives int) (ring, all int) {
-	ring, err := RingSize(stormLane, 40)
+	ring, err := RingSize(stormLane, stormInline)
 	check(err)
 	ring = (ring + 63) &^ 63
 	return ring, ring + lives*(stormEach*4+4+stormBatch*16) + 8
@@ -529,7 +530,7 @@ type stormWatch struct {
 func newStormWatch(t testing.TB, lives int) *stormWatch {
 	ring, all := stormSize(lives)
 	s := newStage(t, all)
-	require.NoError(t, initRing(s.props[:ring], stormLane, 40, 1<<30-4))
+	require.NoError(t, initRing(s.props[:ring], stormLane, stormInline, 1<<30-4))
 	w := &stormWatch{TB: t, storm: newStorm(s, lives), ring: s.ring(0)}
 	s.lastRites = func(self shm.Incarnation) {
 		if consumer, is := w.consumers.Load(self); is {

@@ -46,3 +46,33 @@ func grow(n int) byte {
 	}
 	return b[0]
 }
+
+// Goroutines that live at the same time are in different blocks of stack, whatever their
+// stacks have grown to, and a Place moves with its stack.
+func TestNoTwoGoroutinesAreInOneBlock(t *testing.T) {
+	const n = 200
+	var mu sync.Mutex
+	seen := map[uintptr]bool{}
+	var all, there sync.WaitGroup
+	there.Add(n)
+	for i := range n {
+		all.Go(func() {
+			var here byte
+			at, before := goroutine.At(&here), goroutine.BlockOf(&here)
+			if at.Block() != before {
+				t.Error("a Place is where its variable is")
+			}
+			grow(i)
+			if at.Block() != goroutine.BlockOf(&here) || i > 10 && at.Block() == before {
+				t.Error("the stack moved, and the Place did not")
+			}
+			mu.Lock()
+			seen[at.Block()] = true
+			mu.Unlock()
+			there.Done()
+			there.Wait() // they all live at a time
+		})
+	}
+	all.Wait()
+	require.Len(t, seen, n)
+}

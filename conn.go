@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
 
 	"github.com/mpgo/mp/internal/spin"
@@ -55,7 +54,8 @@ type Conn[T any] struct {
 type connView[T any] struct {
 	pipeEnd // by value: Send and Recv go through one pointer less
 	codec   *wire.Codec[T]
-	raw     bool // codec.AnyBytes
+	pushes  bool // a message is a record as it is
+	pulls   bool // and whatever record there is, is a message
 }
 
 // Send sends v, and waits for room until ctx ends. If it returns nil, the message is
@@ -65,48 +65,39 @@ type connView[T any] struct {
 // encoding v, or of a lack of shared memory. Only a Send that has to wait is sure to
 // look at ctx: to do so costs as much as a short message. Python: send, send_bytes.
 func (c *Conn[T]) Send(ctx context.Context, v T) error {
-	if s := c.share; s != nil && !s.freed.Load() {
-		if w := s.view.out.w.Load(); w != nil && w.Push(shm.Bytes(&v)) {
+	if s := c.share; s != nil && s.view.pushes && !s.freed.Load() {
+		if w := s.view.out.w.Load(); w != nil {
+			err := w.Push(ctx, shm.Pointer(&v))
 			runtime.KeepAlive(c)
-			return nil
+			return err
 		}
 	}
-	if !c.usable() {
-		return c.unusable()
-	}
-	if err := c.send(ctx, &v); err != nil {
-		return c.sendError(err)
-	}
-	return nil
+	return c.sendAny(ctx, &v)
 }
 
 // TrySend is Send, but returns ErrFull where Send would wait.
 func (c *Conn[T]) TrySend(v T) error {
-	if s := c.share; s != nil && !s.freed.Load() {
-		if w := s.view.out.w.Load(); w != nil && w.Push(shm.Bytes(&v)) {
+	if s := c.share; s != nil && s.view.pushes && !s.freed.Load() {
+		if w := s.view.out.w.Load(); w != nil {
+			err := w.Push(atOnce, shm.Pointer(&v))
 			runtime.KeepAlive(c)
-			return nil
+			return err
 		}
 	}
+	return c.sendAny(atOnce, &v)
+}
+
+// sendAny sends whatever there is. With atOnce it does not wait.
+func (c *Conn[T]) sendAny(ctx context.Context, v *T) error {
 	if !c.usable() {
 		return c.unusable()
 	}
-	if err := c.send(atOnce, &v); err != nil {
-		return c.sendError(err)
-	}
-	return nil
-}
-
-func (c *Conn[T]) sendError(err error) error {
-	err = c.view.why(err, c.view.out.mem)
-	if err == ErrPeerDied {
-		lose(c.view.out.mem, c.view.in.mem)
+	err := c.send(ctx, v)
+	if err != nil {
+		err = c.view.sendError(err)
 	}
 	runtime.KeepAlive(c)
-	if err == io.ErrClosedPipe || err == ErrFull {
-		return err
-	}
-	return fmt.Errorf("mp: Conn: send: %w", err)
+	return err
 }
 
 // send encodes v before it takes the baton, save where that is a mere copy. With atOnce it
@@ -135,7 +126,7 @@ func (c *Conn[T]) sendHere(ctx context.Context, v *T, n int) error {
 	if err != nil {
 		return err
 	}
-	defer out.leave(w)
+	defer out.leave()
 	rec, err := room(ctx, w, n)
 	if err != nil {
 		return err
@@ -211,18 +202,14 @@ func (c *Conn[T]) Recv(ctx context.Context) (v T, err error) {
 // room.
 func (c *Conn[T]) RecvInto(ctx context.Context, v *T) error {
 	_ = *v // nobody waits, or has the end, when this panics
-	if s := c.share; s != nil && !s.freed.Load() && s.view.raw {
-		if r := s.view.in.r.Load(); r != nil && (r.Pull(shm.Bytes(v), 1) || r.PullSoon(shm.Bytes(v))) {
+	if s := c.share; s != nil && s.view.pulls && !s.freed.Load() {
+		if r := s.view.in.r.Load(); r != nil {
+			err := r.Pull(ctx, shm.Pointer(v))
 			runtime.KeepAlive(c)
-			return nil
+			return err
 		}
 	}
-	if !c.usable() {
-		return c.unusable()
-	}
-	err := c.recv(ctx, v)
-	runtime.KeepAlive(c)
-	return err
+	return c.recvAny(ctx, v)
 }
 
 // tryLooks is how often TryRecv looks, with pauses in between that tell the CPU that it
@@ -239,27 +226,32 @@ func (c *Conn[T]) TryRecv() (v T, err error) {
 // TryRecvInto is RecvInto, but returns ErrEmpty where that would wait; see TryRecv.
 func (c *Conn[T]) TryRecvInto(v *T) error {
 	_ = *v
+	if s := c.share; s != nil && !s.freed.Load() {
+		if r := s.view.in.r.Load(); r != nil {
+			if s.view.pulls {
+				err := r.TryPull(shm.Pointer(v), tryLooks)
+				runtime.KeepAlive(c)
+				return err
+			}
+			if r.Idle() {
+				spin.Pause(1)
+				runtime.KeepAlive(c)
+				return ErrEmpty
+			}
+		}
+	}
+	return c.recvAny(atOnce, v)
+}
+
+// recvAny receives whatever there is. With atOnce it does not wait.
+func (c *Conn[T]) recvAny(ctx context.Context, v *T) error {
 	if !c.usable() {
 		return c.unusable()
 	}
-	if r := c.view.in.r.Load(); r != nil {
-		if c.view.raw && r.Pull(shm.Bytes(v), tryLooks) {
-			runtime.KeepAlive(c)
-			return nil
-		}
-		if r.Idle() {
-			if !c.view.raw {
-				spin.Pause(1)
-			}
-			runtime.KeepAlive(c)
-			return ErrEmpty
-		}
-		if c.view.raw && r.Pull(shm.Bytes(v), 1) { // what came since
-			runtime.KeepAlive(c)
-			return nil
-		}
+	err := c.recv(ctx, v)
+	if err != nil {
+		err = c.view.recvError(err)
 	}
-	err := c.recv(atOnce, v)
 	runtime.KeepAlive(c)
 	return err
 }
@@ -269,41 +261,28 @@ func (c *Conn[T]) recv(ctx context.Context, v *T) error {
 	in := &c.view.in
 	r, err := in.enter(ctx)
 	if err != nil {
-		return c.recvError(err)
+		return err
 	}
 	b, err := next(ctx, r)
 	switch {
 	case err != nil:
-		in.leave(r)
+		in.leave()
+		return err
 	case r.Tag() == noteHere:
 		err = c.view.codec.DecodeInto(b, v)
 		r.Release()
-		in.leave(r)
-	default:
-		// Whoever dies before Release did not receive it, and nobody else can.
-		parcel, body, openErr := openParcel(c.obj.Arena(), b)
-		r.Release()
-		in.leave(r)
-		if err = openErr; err == nil {
-			err = c.view.codec.DecodeInto(body, v)
-			parcel.Close()
-		}
-	}
-	if err != nil {
-		return c.recvError(err)
-	}
-	return nil
-}
-
-func (c *Conn[T]) recvError(err error) error {
-	err = c.view.why(err, c.view.in.mem)
-	if err == ErrPeerDied {
-		lose(c.view.out.mem, c.view.in.mem)
-	}
-	if err == io.EOF || err == ErrEmpty {
+		in.leave()
 		return err
 	}
-	return fmt.Errorf("mp: Conn: receive: %w", err)
+	// Whoever dies before Release did not receive it, and nobody else can.
+	parcel, body, err := openParcel(c.obj.Arena(), b)
+	r.Release()
+	in.leave()
+	if err == nil {
+		err = c.view.codec.DecodeInto(body, v)
+		parcel.Close()
+	}
+	return err
 }
 
 // Poll waits until Recv would not: until there is a message, or the reason why there
@@ -315,14 +294,17 @@ func (c *Conn[T]) Poll(ctx context.Context) error {
 	}
 	defer runtime.KeepAlive(c)
 	in := &c.view.in
+	if r := in.r.Load(); r != nil && r.Pending() && ctx.Err() == nil {
+		return nil // who has the favour keeps it
+	}
 	r, err := in.enter(ctx)
 	if err != nil {
-		return c.recvError(err)
+		return c.view.recvError(err)
 	}
 	_, err = next(ctx, r) // and not released: the next one gets it again
-	in.leave(r)
+	in.leave()
 	if errors.Is(err, ErrClosed) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return c.recvError(err)
+		return c.view.recvError(err)
 	}
 	return nil
 }

@@ -440,7 +440,7 @@ func recvAnything[T any](v *testkit.Vandal, from, to *Conn[T], message []byte) {
 			w.Commit(len(message))
 		}
 	}
-	out.leave(w)
+	out.leave()
 	_, _ = to.TryRecv()
 }
 

@@ -316,7 +316,9 @@ func (d conns[T]) open(o *shm.Object) (*connView[T], error) {
 		return nil, err
 	}
 	side := *shm.At[uint32](payload, 0)
-	v := &connView[T]{codec: codec, raw: codec.AnyBytes()}
-	v.init(pipe, side, m)
+	v := &connView[T]{codec: codec}
+	v.init(pipe, side, m, codec.Fixed())
+	v.pushes = v.plain >= 0
+	v.pulls = v.pushes && codec.AnyBytes()
 	return v, nil
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 
+	"github.com/mpgo/mp/internal/goroutine"
 	"github.com/mpgo/mp/internal/wire"
 	"github.com/mpgo/mp/ipc"
 	"github.com/mpgo/mp/shm"
@@ -22,6 +24,7 @@ type pipeEnd struct {
 	pipe  *shm.Object
 	side  uint32
 	limit uint64
+	plain int // length of the messages, if each is a record as it is; or -1
 	out   outlet
 	in    inlet
 
@@ -54,8 +57,11 @@ const (
 )
 
 // init makes e an end that is not here yet.
-func (e *pipeEnd) init(pipe *shm.Object, side uint32, m pipeMemory) {
-	e.pipe, e.side, e.limit = pipe, side, m.limit
+func (e *pipeEnd) init(pipe *shm.Object, side uint32, m pipeMemory, fixed int) {
+	e.pipe, e.side, e.limit, e.plain = pipe, side, m.limit, -1
+	if fixed <= m.most && uint64(max(fixed, 0)) <= m.limit {
+		e.plain = fixed
+	}
 	e.out.mem, e.out.most, e.in.mem = m.out, m.most, m.in
 	e.out.baton.nudge = make(chan struct{}, 1)
 	e.in.baton.nudge = make(chan struct{}, 1)
@@ -85,6 +91,12 @@ func (e *pipeEnd) claim() error {
 	}
 	if w != nil && r != nil {
 		ipc.Pair(w, r)
+	}
+	if w != nil {
+		w.Sends(e.plain, e.sendPlain)
+	}
+	if r != nil {
+		r.Receives(e.plain, e.recvPlain)
 	}
 	e.out.w.Store(w)
 	e.in.r.Store(r)
@@ -231,11 +243,8 @@ func (o *outlet) enter(ctx context.Context) (*ipc.StreamWriter, error) {
 	return w, nil
 }
 
-// leave gives the baton back, and perhaps the favour to the calling goroutine.
-func (o *outlet) leave(w *ipc.StreamWriter) {
-	w.Grant()
-	o.baton.give()
-}
+// leave gives the baton back.
+func (o *outlet) leave() { o.baton.give() }
 
 // room claims room in the stream. With atOnce it does not wait.
 func room(ctx context.Context, w *ipc.StreamWriter, n int) ([]byte, error) {
@@ -251,10 +260,69 @@ func (e *pipeEnd) post(ctx context.Context, b []byte) error {
 	if err != nil {
 		return err
 	}
-	defer e.out.leave(w)
+	defer e.out.leave()
 	rec, err := room(ctx, w, len(b))
 	if err == nil {
 		w.Commit(copy(rec, b))
+	}
+	return err
+}
+
+// sendPlain is what Push does not do quickly: b is a message, and one record. The
+// goroutine may have the favour afterwards.
+func (e *pipeEnd) sendPlain(ctx context.Context, b []byte, at goroutine.Place) error {
+	w, err := e.out.enter(ctx)
+	if err != nil {
+		return e.sendError(err)
+	}
+	defer e.out.leave()
+	rec, err := room(ctx, w, len(b))
+	if err == nil {
+		w.Commit(copy(rec, b))
+	}
+	w.Grant(at)
+	return e.sendError(err)
+}
+
+// recvPlain is what Pull does not do quickly.
+func (e *pipeEnd) recvPlain(ctx context.Context, b []byte, at goroutine.Place) error {
+	r, err := e.in.enter(ctx)
+	if err != nil {
+		return e.recvError(err)
+	}
+	defer e.in.leave()
+	rec, err := next(ctx, r)
+	if err == nil && (len(rec) != len(b) || r.Tag() != noteHere) {
+		err = fmt.Errorf("a message of %d bytes and kind %d instead of %d: %w", len(rec), r.Tag(), len(b), shm.ErrDamaged)
+		r.Release()
+	} else if err == nil {
+		copy(b, rec)
+		r.Release()
+	}
+	r.Grant(at)
+	return e.recvError(err)
+}
+
+func (e *pipeEnd) sendError(err error) error {
+	if err = e.broken(err, e.out.mem); err == nil || err == io.ErrClosedPipe || err == ErrFull {
+		return err
+	}
+	return fmt.Errorf("mp: Conn: send: %w", err)
+}
+
+func (e *pipeEnd) recvError(err error) error {
+	if err = e.broken(err, e.in.mem); err == nil || err == io.EOF || err == ErrEmpty {
+		return err
+	}
+	return fmt.Errorf("mp: Conn: receive: %w", err)
+}
+
+// broken explains an error of a direction, of which mem is, and sees to it that both have
+// the same end.
+func (e *pipeEnd) broken(err error, mem []byte) error {
+	err = e.why(err, mem)
+	if err == ErrPeerDied {
+		lose(e.out.mem, e.in.mem)
 	}
 	return err
 }
@@ -268,7 +336,7 @@ func (e *pipeEnd) ship(ctx context.Context, parcel *shipment) error {
 	if err != nil {
 		return err
 	}
-	defer e.out.leave(w)
+	defer e.out.leave()
 	if !w.Tags() { // a pipe whose messages may need parcels is not made so
 		return fmt.Errorf("mp: a parcel for a pipe whose messages all have one length: %w", shm.ErrDamaged)
 	}
@@ -306,11 +374,8 @@ func (i *inlet) enter(ctx context.Context) (*ipc.StreamReader, error) {
 	return r, nil
 }
 
-// leave gives the baton back, and perhaps the favour to the calling goroutine.
-func (i *inlet) leave(r *ipc.StreamReader) {
-	r.Grant()
-	i.baton.give()
-}
+// leave gives the baton back.
+func (i *inlet) leave() { i.baton.give() }
 
 // next takes the next record. With atOnce it does not wait.
 func next(ctx context.Context, r *ipc.StreamReader) ([]byte, error) {

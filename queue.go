@@ -231,46 +231,34 @@ func queueInline(fixed int) int {
 // same ctx again and again, and a plain T of up to 256 bytes, it does so once in sixteen
 // times on average: a loop that only its ctx ends does end, after some messages more.
 func (q *Queue[T]) Put(ctx context.Context, v T) error {
-	if r := q.ring(); r != nil && r.PutQuick(ctx, shm.Bytes(&v)) {
+	if r := q.ring(); r != nil {
+		err := r.PutQuick(ctx, shm.Pointer(&v))
 		runtime.KeepAlive(q)
-		return nil
+		return err
 	}
-	return q.put(v, func() (ipc.Claimed, error) { return q.view.Claim(ctx) })
+	return q.put(ctx, v)
 }
 
 // TryPut is Put, but returns ErrFull where Put would wait. Python: put_nowait.
 func (q *Queue[T]) TryPut(v T) error {
-	if r := q.ring(); r != nil && r.PutQuick(atOnce, shm.Bytes(&v)) {
+	if r := q.ring(); r != nil {
+		err := r.PutQuick(atOnce, shm.Pointer(&v))
 		runtime.KeepAlive(q)
-		return nil
+		return err
 	}
-	return q.put(v, func() (ipc.Claimed, error) { return q.view.TryClaim() })
+	return q.put(atOnce, v)
 }
 
-func (q *Queue[T]) put(v T, claim func() (ipc.Claimed, error)) error {
+// put puts whatever there is. With atOnce it does not wait.
+func (q *Queue[T]) put(ctx context.Context, v T) error {
 	if !q.usable() {
 		return q.unusable()
 	}
-	defer runtime.KeepAlive(q)
-	var err error
-	switch {
-	case q.view.raw:
+	if q.view.raw {
 		q.quicken()
-		err = q.view.ship(claim, func(cell ipc.Claimed) (int, error) {
-			shm.Put(cell.Bytes(), &v)
-			return q.view.codec.Fixed(), nil
-		})
-	case q.view.fits:
-		err = q.view.ship(claim, func(cell ipc.Claimed) (int, error) {
-			b, err := q.view.codec.Append(cell.Bytes()[:0], v)
-			return len(b), err
-		})
-	default:
-		err = q.view.putEncoded(v, claim)
 	}
-	if err != nil {
-		err = q.wrap("put", err)
-	}
+	err := q.view.put(ctx, v)
+	runtime.KeepAlive(q)
 	return err
 }
 
@@ -286,15 +274,12 @@ func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
 // After an error *v is as it was.
 func (q *Queue[T]) GetInto(ctx context.Context, v *T) error {
 	_ = *v // no message is taken when this panics
-	var odd *ipc.Taken
 	if r := q.ring(); r != nil {
-		ok := false
-		if ok, odd = r.GetQuick(ctx, shm.Bytes(v)); ok {
-			runtime.KeepAlive(q)
-			return nil
-		}
+		err := r.GetQuick(ctx, shm.Pointer(v))
+		runtime.KeepAlive(q)
+		return err
 	}
-	return q.getInto(v, odd, func() (ipc.Taken, error) { return q.view.Take(ctx) })
+	return q.get(ctx, v)
 }
 
 // TryGet is Get, but returns ErrEmpty where Get would wait: also if the first message is
@@ -302,75 +287,26 @@ func (q *Queue[T]) GetInto(ctx context.Context, v *T) error {
 // killed a moment ago. Messages behind it wait for it, even if their Puts have returned.
 // Python: get_nowait.
 func (q *Queue[T]) TryGet() (v T, err error) {
-	var odd *ipc.Taken
 	if r := q.ring(); r != nil {
-		ok := false
-		if ok, odd = r.GetQuick(atOnce, shm.Bytes(&v)); ok {
-			runtime.KeepAlive(q)
-			return v, nil
-		}
+		err = r.GetQuick(atOnce, shm.Pointer(&v))
+		runtime.KeepAlive(q)
+		return v, err
 	}
-	err = q.getInto(&v, odd, func() (ipc.Taken, error) { return q.view.TryTake() })
+	err = q.get(atOnce, &v)
 	return v, err
 }
 
-// getInto gets a message by take. If there is an odd one, that was taken before.
-func (q *Queue[T]) getInto(v *T, odd *ipc.Taken, take func() (ipc.Taken, error)) error {
-	defer runtime.KeepAlive(q)
-	if odd == nil {
-		if !q.usable() {
-			return q.unusable()
-		}
-		if q.view.raw {
-			q.quicken()
-			cell, done, err := q.view.getRaw(v, take)
-			switch {
-			case done:
-				return nil
-			case err != nil:
-				return q.wrap("get", err)
-			}
-			odd = &cell
-		}
+// get gets whatever there is. With atOnce it does not wait.
+func (q *Queue[T]) get(ctx context.Context, v *T) error {
+	if !q.usable() {
+		return q.unusable()
 	}
-	if odd != nil {
-		take = thenTake(*odd, take)
+	if q.view.raw {
+		q.quicken()
 	}
-	m, err := q.view.next(take)
-	if err != nil {
-		return q.wrap("get", err)
-	}
-	*v = m
-	return nil
-}
-
-// getRaw gets a message that is plain memory to *m. If it is not done and there is no error,
-// the message is not so, or came back, and is the caller's.
-func (v *queueView[T]) getRaw(m *T, take func() (ipc.Taken, error)) (cell ipc.Taken, done bool, err error) {
-	v.Enter()
-	defer v.Leave()
-	if cell, err = take(); err != nil {
-		return cell, false, err
-	}
-	b := cell.Exactly(v.codec.Fixed())
-	if b == nil {
-		return cell, false, nil
-	}
-	shm.Get(b, m)
-	cell.Release()
-	return cell, true, nil
-}
-
-// thenTake is take once first was taken.
-func thenTake(first ipc.Taken, take func() (ipc.Taken, error)) func() (ipc.Taken, error) {
-	taken := false
-	return func() (ipc.Taken, error) {
-		if taken {
-			return take()
-		}
-		taken = true
-		return first, nil
-	}
+	err := q.view.get(ctx, v, nil)
+	runtime.KeepAlive(q)
+	return err
 }
 
 // All yields messages until the queue is closed and empty, or ctx ends. A message
@@ -394,7 +330,9 @@ func until[V any](ctx context.Context, next func(context.Context) (V, error)) it
 	}
 }
 
-func (q *Queue[T]) wrap(what string, err error) error {
+func (q *Queue[T]) wrap(what string, err error) error { return wrapQueue(what, err) }
+
+func wrapQueue(what string, err error) error {
 	return fmt.Errorf("mp: queue: %s: %w", what, err)
 }
 

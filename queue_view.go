@@ -50,6 +50,9 @@ func openQueue[T any](o *shm.Object, codec *wire.Codec[T]) (*queueView[T], error
 	}
 	v.fits = codec.Fixed() >= 0 && codec.Fixed() <= v.Inline()
 	v.raw = v.fits && codec.AnyBytes()
+	if v.raw {
+		v.Plain(codec.Fixed(), v.plainly())
+	}
 	v.Leases(v.openLeases)
 	return v, nil
 }

@@ -14,6 +14,8 @@ const mostQuick = 256
 const lineLength = 64
 
 // copyLine copies lineLength bytes.
+//
+//go:nosplit
 func copyLine(dst, src unsafe.Pointer) {
 	// SAFETY: both have that many bytes.
 	d, s := (*[4][16]byte)(dst), (*[4][16]byte)(src)
@@ -24,6 +26,8 @@ func copyLine(dst, src unsafe.Pointer) {
 }
 
 // quickCopy copies n bytes, better not more than mostQuick, without a call.
+//
+//go:nosplit
 func quickCopy(dst, src unsafe.Pointer, n int) {
 	// SAFETY: both have n bytes: each step stays below n, and the last 16 of 16 bytes
 	// or more begin at 0 or above.

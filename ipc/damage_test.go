@@ -185,9 +185,9 @@ func (r *scriptedRing) quickly() {
 	n := r.Next(damagedInline + 2)
 	switch r.Next(4) {
 	case 0:
-		_ = r.ring.PutQuick(anytime, make([]byte, n))
+		_ = putQuickly(r.ring, anytime, make([]byte, n))
 	case 1:
-		if _, odd := r.ring.GetQuick(anytime, make([]byte, n)); odd != nil {
+		if _, odd := getQuickly(r.ring, anytime, make([]byte, n)); odd != nil {
 			_ = r.read(odd.Bytes())
 			r.taken = append(r.taken, *odd)
 		}
@@ -328,9 +328,7 @@ func (s *scriptedStream) useWriter(how int) {
 	case 4:
 		_ = s.w.Close()
 	default:
-		s.w.Grant()
-		s.w.Push(make([]byte, n))
-		s.w.Withdraw()
+		_ = newPusher(s.w, n).push(atOnce, make([]byte, n))
 	}
 }
 
@@ -363,9 +361,8 @@ func (s *scriptedStream) useReader(how int) {
 		_ = s.r.Close()
 		s.taken = false
 	default:
-		s.r.Grant()
-		s.r.Pull(make([]byte, 16+8*s.Next(2)), 1+s.Next(3))
-		s.r.Withdraw()
+		msg := make([]byte, 16+8*s.Next(2))
+		_ = newPuller(s.r, len(msg)).tryPull(msg, 1+s.Next(3))
 	}
 }
 

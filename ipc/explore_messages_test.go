@@ -34,6 +34,7 @@ func init() {
 	models["ring/batches beyond the last cell"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredBatches(batchScene{capacity: 3, producers: 1, consumers: 2, each: 4})}
 	models["ring/bulk"] = explore.Model{Preemptions: 2, Kills: 1, Setup: exploredBatches(batchScene{capacity: 2, producers: 1, consumers: 2, each: 2, quick: true})}
 	models["ring/bulk of two"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredBatches(batchScene{capacity: 2, producers: 2, consumers: 1, each: 2, quick: true})}
+	models["ring/bulk of two groups"] = explore.Model{Preemptions: 1, Kills: 1, Setup: exploredBatches(batchScene{capacity: 4, producers: 1, consumers: 2, each: 4, quick: true})}
 	models["ring/bulk and singles"] = explore.Model{Preemptions: 1, Kills: 2, Setup: exploredBatches(batchScene{capacity: 3, producers: 2, consumers: 2, each: 2, quick: true, mixed: true})}
 	models["stream/headers"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(-1, 0, 3)}
 	models["stream/fixed"] = explore.Model{Preemptions: explore.Unbounded, Kills: 1, Setup: exploredStream(16, 0, 5)}
@@ -61,7 +62,7 @@ const (
 
 // put puts a message.
 func (m manner) put(r *Ring, msg []byte) error {
-	if m == quickly && r.PutQuick(anytime, msg) {
+	if m == quickly && putQuickly(r, anytime, msg) {
 		return nil
 	}
 	return r.Put(context.Background(), msg)
@@ -71,7 +72,7 @@ func (m manner) put(r *Ring, msg []byte) error {
 func (m manner) get(r *Ring) ([]byte, error) {
 	if m == quickly {
 		msg := make([]byte, 8)
-		if ok, _ := r.GetQuick(anytime, msg); ok {
+		if ok, _ := getQuickly(r, anytime, msg); ok {
 			return msg, nil
 		}
 	}

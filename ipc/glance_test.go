@@ -12,8 +12,8 @@ func TestAContextIsLookedAtWhenItIsNewAndNowAndThen(t *testing.T) {
 	r, msg := rings[0], []byte("8 bytes.")
 	const most = 1000 // more than 60 times as long as it takes on average
 	quick := map[string]func(ctx context.Context) bool{
-		"put": func(ctx context.Context) bool { return r.PutQuick(ctx, msg) },
-		"get": func(ctx context.Context) bool { ok, _ := r.GetQuick(ctx, msg); return ok },
+		"put": func(ctx context.Context) bool { return putQuickly(r, ctx, msg) },
+		"get": func(ctx context.Context) bool { ok, _ := getQuickly(r, ctx, msg); return ok },
 	}
 	require.NoError(t, r.Put(anytime, msg)) // so that all has been scanned
 	require.True(t, wasGot(r.TryGet(nil)))
@@ -37,11 +37,44 @@ func TestAContextIsLookedAtWhenItIsNewAndNowAndThen(t *testing.T) {
 	}
 }
 
+// Somebody is always asleep, and so is woken each time, as in a full queue, or by a slow producer.
+func TestAContextIsLookedAtThoughSomebodyIsWokenEachTime(t *testing.T) {
+	rings, _ := aRing(t, 1, 2, 8, 0)
+	r, msg := rings[0], []byte("8 bytes.")
+	const most = 1000
+	c := r.cells.Load()
+	require.NoError(t, r.Put(anytime, msg)) // so that all has been scanned
+	require.True(t, wasGot(r.TryGet(nil)))
+	for name, use := range map[string]func(ctx context.Context) bool{
+		"put": func(ctx context.Context) bool {
+			put := putQuickly(r, ctx, msg)
+			return put && wasGot(r.TryGet(nil))
+		},
+		"get": func(ctx context.Context) bool {
+			require.NoError(t, r.TryPut(msg))
+			got, _ := getQuickly(r, ctx, msg)
+			return got || !wasGot(r.TryGet(nil))
+		},
+	} {
+		ctx, cancel := context.WithCancel(context.Background())
+		require.True(t, use(ctx))
+		cancel()
+		for n := 0; ; n++ {
+			require.Less(t, n, most, "%s: nobody looks", name)
+			puts, frees := vigil{bell: c.puts}, vigil{bell: c.frees}
+			puts.announce()
+			frees.announce()
+			if !use(ctx) {
+				break
+			}
+		}
+	}
+}
+
 func TestOfSeveralGoroutinesAllLookAtTheirContext(t *testing.T) {
-	var g glance
 	var looks [4]int // who call in turns, with the same context
 	for i := range 100_000 {
-		if g.skips() == 0 {
+		if dueAt(uint64(i)) { // then the next one looks
 			looks[i%len(looks)]++
 		}
 	}

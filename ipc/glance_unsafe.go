@@ -15,24 +15,22 @@ import (
 // That is more than a select promises of a channel that is ready and ctx.Done(): it may
 // choose either. Any number of goroutines may use a glance at a time.
 type glance struct {
-	last  atomic.Uint64 // the identity of the context that was looked at last
-	state atomic.Uint64 // of a linear congruential generator
+	last atomic.Uint64 // the identity of the context that was looked at last
 }
 
-// Knuth's MMIX generator (The Art of Computer Programming 2, 3.3.4), whose upper bits are
-// the good ones.
+// Positions are multiplied by the factor of Knuth's MMIX generator (The Art of Computer
+// Programming 2, 3.3.4); the upper bits are the good ones, also of every second position, or
+// every third.
 const (
 	glanceFactor = 6364136223846793005
-	glanceStep   = 1442695040888963407
 	glanceShift  = 60 // four bits: one in sixteen
 )
 
-// skips is 0 if it is time to look.
-func (g *glance) skips() uint64 {
-	next := g.state.Load()*glanceFactor + glanceStep
-	storeLocal(&g.state, next)
-	return next >> glanceShift
-}
+// dueAt reports whether to forget the context with the operation at a position.
+func dueAt(pos uint64) bool { return pos*glanceFactor>>glanceShift == 0 }
+
+// forget has the next one look.
+func (g *glance) forget() { storeLocal(&g.last, 0) }
 
 // look reports whether the context has not ended. One that has is not remembered, and so is
 // looked at again.

@@ -737,7 +737,7 @@ func (m *ringModel) put(t *rapid.T) {
 // is what the others do.
 func (m *ringModel) putQuick(t *rapid.T) {
 	want := m.claimError()
-	if m.views[m.who(t)].PutQuick(anytime, []byte{m.next + 1}) {
+	if putQuickly(m.views[m.who(t)], anytime, []byte{m.next + 1}) {
 		require.NoError(t, want)
 		m.next++
 		m.all = append(m.all, &position{value: m.next, phase: ready})
@@ -746,7 +746,7 @@ func (m *ringModel) putQuick(t *rapid.T) {
 
 func (m *ringModel) getQuick(t *rapid.T) {
 	into := make([]byte, 1)
-	ok, odd := m.views[m.who(t)].GetQuick(anytime, into)
+	ok, odd := getQuickly(m.views[m.who(t)], anytime, into)
 	require.Nil(t, odd)
 	if ok {
 		m.gone(t, into[0])

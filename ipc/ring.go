@@ -161,12 +161,11 @@ var (
 //
 // PutQuick and GetQuick, and PutManyQuick and GetManyQuick for batches, are Put and Get of
 // short messages where nothing is out of the ordinary: the same steps in one piece, in the
-// same order, but that wake-ups are passed on last. Whatever else there may be to do they
-// leave to the others, and say so; what they took, but is not as expected, they hand over.
-// A message of 64 bytes took 43 ns to put and 57 to get by the others, whose
-// claims and messages are handed from call to call, and takes 17 and 15 by these, in one
-// process. A producer in flow has cells fetched before it comes to them; see lead. They look
-// at their context only now and then; see glance.
+// same order, but that wake-ups are passed on last. Whatever else there may be to do they leave to the others; what
+// they took, but is not as expected, they hand over. A message of 64 bytes took 43 ns to put
+// and 57 to get by the others, whose claims and messages are handed from call to call, and
+// takes 17 and 14 by these, in one process. A producer in flow has cells fetched before it comes
+// to them; see lead. They look at their context only now and then; see glance.
 //
 // # Laps go round
 //
@@ -192,7 +191,10 @@ var (
 // away, see lead. To publish single messages by a plain store, and leave it to who goes to sleep
 // to make a barrier on all CPUs, as streams do, went from 24 to 28 M/s between two processes;
 // but then a Put may take effect after what its process loads next, such as a flag by which a
-// consumer says that it is about to sleep, and programs rely on that it does not.
+// consumer says that it is about to sleep, and programs rely on that it does not. To move the
+// hint last, so that its CAS is the barrier and the store before it a plain one, saved a locked
+// operation and gained 2 %; but tail has to be beyond every committed message, for who looks
+// for the messages of the dead (touched), and for who joins (claimed).
 type Ring struct {
 	cells atomic.Pointer[cells] // or detached
 	own   *cells                // whether detached or not, for what Detach waits for
@@ -206,9 +208,9 @@ type Ring struct {
 	putLull, getLull lull
 	putLead          lead
 	putGlance        glance
-	_                [64]byte // written at each message: on lines of their own
 	getGlance        glance
-	_                [64]byte
+	plain            int // length of messages, for PutQuick and GetQuick
+	otherwise        Plainly
 	fenced           atomic.Uint64 // how often fence was called
 	putEdge          edge          // from Commit to Take
 	freeEdge         edge          // from Release to Claim

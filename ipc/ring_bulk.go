@@ -4,44 +4,105 @@ package ipc
 // They are copied as they come, group by group, where other batches have a list of their
 // cells first, and are faster by that. See groupSize for how a group is claimed and taken.
 
-// PutManyQuick is PutQuick of messages of n bytes each, which lie one behind the other in
-// all, in groups: as long as there are so many, and all cells of a group are free. It returns
-// how many it put.
+// A bulk is groups of a ring, one behind the other. They are claimed, or taken, before any of
+// their messages is copied: a CAS waits until all that was stored before is in the cache, so
+// that each copy between two of them would wait for the lines of the one before.
+type bulk struct {
+	cells  *cells
+	groups [bulkGroups]*cellHeader // the first cell of each
+	free   [bulkGroups]uint64      // the state of a vacant one
+	n      int
+	end    uint64 // the position behind the last
+}
+
+// bulkGroups is how many groups are claimed or taken at once, at most.
+const bulkGroups = 8
+
+// find finds groups in a phase from pos on, as many as that at most.
+func (b *bulk) find(c *cells, pos, phase uint64, most int) {
+	b.cells, b.n, b.end = c, 0, pos
+	for b.n < min(most, bulkGroups) {
+		first := c.group(b.end, phase)
+		if first == nil {
+			return
+		}
+		b.groups[b.n], b.free[b.n] = first, vacantAt(b.end, c.shift)
+		b.end = c.after(b.end, grouped)
+		b.n++
+	}
+}
+
+// claim makes the groups this process's, by as many steps from one phase to the next one; those
+// that others were faster with it forgets. pos is where the first one is.
+func (b *bulk) claim(pos, from, to uint64) {
+	c, n := b.cells, 0
+	for b.end = pos; n < b.n; n++ {
+		free := b.free[n]
+		if !b.groups[n].state.CompareAndSwap(free|from, free|c.me|to|grouped) { // observes publish, or release
+			break
+		}
+		b.end = c.after(b.end, grouped)
+	}
+	b.n = n
+}
+
+// give stores the state of all cells, so far from a vacant one.
+func (b *bulk) give(beyond uint64) {
+	for i, first := range b.groups[:b.n] {
+		b.cells.giveGroup(first, b.free[i]+beyond)
+	}
+}
+
+// PutManyQuick puts messages of n bytes each, which lie one behind the other in all, in groups,
+// if that is quickly done: as long as there are so many, and all cells of a group are free. It
+// returns how many it put.
 func (r *Ring) PutManyQuick(all []byte, n int) (put int) {
 	c := r.cells.Load()
 	if n <= 0 || n > c.quick {
 		return 0
 	}
-	for len(all) >= groupSize*n && c.putGroup(all, n) {
-		all = all[groupSize*n:]
-		put += groupSize
+	for {
+		k := c.putBulk(all, n)
+		if k == 0 {
+			break
+		}
+		all = all[k*n:]
+		put += k
 	}
 	if put > 0 {
 		r.fence()
-		c.tellOfPut(put)
+		_ = c.tellOfPut(put)
 	}
 	return put
 }
 
-// putGroup puts a group of messages, if its cells are free.
-func (c *cells) putGroup(all []byte, n int) bool {
+// putBulk puts as many messages as it can in one go.
+func (c *cells) putBulk(all []byte, n int) int {
+	var b bulk
 	pos := c.tail.Load()
-	free := vacantAt(pos, c.shift)
-	mine := free | c.me | writing | grouped
-	first := c.group(pos, vacant)
-	if first == nil || c.closed.Load() != 0 || !first.state.CompareAndSwap(free, mine) { // observes release
-		return false
+	if b.find(c, pos, vacant, len(all)/(groupSize*n)); b.n == 0 || c.closed.Load() != 0 {
+		return 0
 	}
-	moveOn(c.tail, c.after(pos, mine))
-	if c.closed.Load() != 0 || c.astray(pos) { // as in claim
-		c.abortGroup(first, mine)
-		return false
+	b.claim(pos, vacant, writing)
+	moveOn(c.tail, b.end)                                   // before anything is published
+	if b.n > 0 && (c.closed.Load() != 0 || c.astray(pos)) { // as in claim
+		b.abort()
+		return 0
 	}
 	c.ring.freeEdge.acquire()
-	c.fillGroup(first, all, n)
+	for i, first := range b.groups[:b.n] {
+		c.fillGroup(first, all[i*groupSize*n:], n)
+	}
 	c.ring.putEdge.release()
-	c.giveGroup(first, free|ready) // passes ownership of the cells to take
-	return true
+	b.give(ready) // passes ownership of the cells to take
+	return b.n * groupSize
+}
+
+// abort gives claimed groups back.
+func (b *bulk) abort() {
+	for i, first := range b.groups[:b.n] {
+		b.cells.abortGroup(first, b.free[i]|b.cells.me|writing|grouped)
+	}
 }
 
 // abortGroup gives a claimed group back.
@@ -65,8 +126,8 @@ func (c *cells) giveGroup(first *cellHeader, state uint64) {
 // fence is a full barrier: between the states of all groups and the looks for who sleeps.
 func (r *Ring) fence() { r.fenced.Add(1) }
 
-// GetManyQuick is GetQuick of as many messages of n bytes each as into has room for, in
-// groups: as long as all of a group are ready. It returns how many it got, which lie one
+// GetManyQuick gets as many messages of n bytes each as into has room for, in groups, if that is
+// quickly done: as long as all of a group are ready. It returns how many it got, which lie one
 // behind the other in into. A group in which messages have another length comes last, and
 // is taken: it is the caller's to read and to release.
 func (r *Ring) GetManyQuick(into []byte, n int) (got int, odd []Taken) {
@@ -74,40 +135,64 @@ func (r *Ring) GetManyQuick(into []byte, n int) (got int, odd []Taken) {
 	if n <= 0 || n > c.quick || c.calledBack(c.epoch.Load()) {
 		return 0, nil
 	}
-	for len(into) >= groupSize*n && odd == nil {
-		ok := false
-		if ok, odd = c.getGroup(into, n); !ok {
+	for odd == nil {
+		k := 0
+		if k, odd = c.getBulk(into, n); k == 0 {
 			break
 		}
-		into = into[groupSize*n:]
-		got += groupSize
+		into = into[k*n:]
+		got += k
 	}
 	if got > 0 {
 		r.fence()
-		c.tellOfGet(got)
+		_ = c.tellOfGet(got)
 	} else if odd != nil {
 		c.passOn()
 	}
 	return got, odd
 }
 
-// getGroup gets a group of messages, if all are ready and have n bytes; or only takes it.
-func (c *cells) getGroup(into []byte, n int) (bool, []Taken) {
+// getBulk gets as many messages as it can in one go; or, if those of the first group have
+// another length, it only takes them.
+func (c *cells) getBulk(into []byte, n int) (got int, odd []Taken) {
+	var b bulk
 	pos := c.head.Load()
-	free := vacantAt(pos, c.shift)
-	mine := free | c.me | reading | grouped
-	first := c.group(pos, ready)
-	if first == nil || !first.state.CompareAndSwap(free|ready, mine) { // observes publish
-		return false, nil
+	b.find(c, pos, ready, len(into)/(groupSize*n))
+	found := b.n
+	b.keepAlike(uint32(n))
+	if found == 0 {
+		return 0, nil
 	}
-	moveOn(c.head, c.after(pos, mine))
+	different := b.n == 0
+	if different {
+		b.n = 1
+	}
+	b.claim(pos, ready, reading)
+	if b.n == 0 {
+		return 0, nil
+	}
+	moveOn(c.head, b.end)
 	c.ring.putEdge.acquire()
-	if !c.readGroup(first, into, n) {
-		return false, c.groupTaken(first, mine)
+	if different {
+		return 0, c.groupTaken(b.groups[0], b.free[0]|c.me|reading|grouped)
+	}
+	for i, first := range b.groups[:b.n] {
+		c.readGroup(first, into[i*groupSize*n:], n)
 	}
 	c.ring.freeEdge.release()
-	c.giveGroup(first, free+lapUnit) // passes ownership of the cells to claim
-	return true, nil
+	b.give(lapUnit) // passes ownership of the cells to claim
+	return b.n * groupSize, nil
+}
+
+// keepAlike forgets the first group in which a message has not n bytes, and those behind it. What
+// is ready keeps its length until somebody has taken it.
+func (b *bulk) keepAlike(n uint32) {
+	for i, first := range b.groups[:b.n] {
+		if !b.cells.groupHas(first, n) {
+			b.n = i
+			return
+		}
+	}
 }
 
 // groupTaken are the messages of a taken group, for ReleaseBatch.

@@ -45,8 +45,8 @@ func leads(capacity, inline uint32) bool {
 }
 
 // step is taken where the position is a multiple of stepCells. The other side is at
-// other+ahead.
-func (l *lead) step(c *cells, pos uint64, other *shared.Uint64, ahead uint64) {
+// other+ahead. The error is nil.
+func (l *lead) step(c *cells, pos uint64, other *shared.Uint64, ahead uint64) error {
 	row := l.row.Load() + 1
 	if pos-l.last.Load() != stepCells {
 		row = 0
@@ -54,7 +54,7 @@ func (l *lead) step(c *cells, pos uint64, other *shared.Uint64, ahead uint64) {
 	storeRelease(&l.last, pos)
 	storeRelease(&l.row, row)
 	if row < lookFirst {
-		return
+		return nil
 	}
 	if row%lookEvery == lookFirst {
 		far := uint64(0)
@@ -66,6 +66,7 @@ func (l *lead) step(c *cells, pos uint64, other *shared.Uint64, ahead uint64) {
 	if l.far.Load() != 0 {
 		c.fetch(pos&c.mask+fetchLead, stepCells)
 	}
+	return nil
 }
 
 // fetch has n cells fetched, and their messages, unless the ring ends there.

@@ -30,16 +30,6 @@ const (
 	maxLull = 4 * time.Microsecond
 )
 
-// needless reports whether no lull would be due at pos, for one who will look on. It
-// counts as a lull.
-func (l *lull) needless(pos, step uint64) bool {
-	if pos-l.last.Load() > step {
-		return false
-	}
-	l.last.Store(pos)
-	return true
-}
-
 // pass takes the lull that is due at pos, where a step is one message, and
 // reports whether it took any.
 func (l *lull) pass(pos, step uint64) bool {
@@ -50,6 +40,11 @@ func (l *lull) pass(pos, step uint64) bool {
 		ns /= 2
 	}
 	l.ns.Store(ns)
+	return l.rest(ns)
+}
+
+// rest stays away for so long, and reports whether it did.
+func (l *lull) rest(ns int64) bool {
 	if ns < int64(minLull) || !spin.Worthwhile() {
 		return false
 	}
@@ -58,4 +53,30 @@ func (l *lull) pass(pos, step uint64) bool {
 		spin.Pause(4)
 	}
 	return true
+}
+
+// A stream that gives streamFew messages or fewer to each look at it is not worth long
+// lulls, and after a lull of longLull that brought no more there will be a shorter one.
+const (
+	streamFew = 16
+	longLull  = time.Microsecond
+)
+
+// after is for a side that is at pos, and had been given so much when it looked last, where a
+// step is one message. Of that little it looks again only after a lull, as it is about to
+// catch up with the other side: it is that lull, if the flow is worth it.
+func (l *lull) after(pos, found, step uint64) {
+	if found >= streamFew*step {
+		return
+	}
+	was, passed := l.ns.Load(), pos-l.last.Load()
+	storeLocal(&l.last, pos)
+	ns := was / 2
+	if passed > step && (was < int64(longLull) || passed >= streamFew*step) {
+		ns = min(max(2*was, int64(minLull)), int64(maxLull))
+	}
+	if ns != was {
+		l.ns.Store(ns)
+	}
+	l.rest(ns)
 }

@@ -189,11 +189,11 @@ func TestRingSurvivesHostileWords(t *testing.T) {
 			}
 			_ = r.TryPut([]byte("world"))
 			_ = r.Len()
-			if _, odd := r.GetQuick(anytime, make([]byte, 5)); odd != nil {
+			if _, odd := getQuickly(r, anytime, make([]byte, 5)); odd != nil {
 				_, _ = odd.Bytes()
 				odd.Release()
 			}
-			_ = r.PutQuick(anytime, []byte("quick"))
+			_ = putQuickly(r, anytime, []byte("quick"))
 			if _, odd := r.GetManyQuick(make([]byte, 5*groupSize), 5); odd != nil {
 				ReleaseBatch(odd)
 			}
@@ -216,24 +216,24 @@ func TestRingQuickWaysDoWhatTheOthersDo(t *testing.T) {
 		into := make([]byte, n)
 		for lap := range byte(5) {
 			first, second := bytes.Repeat([]byte{2 * lap}, n), bytes.Repeat([]byte{2*lap + 1}, n)
-			require.True(t, a.PutQuick(anytime, first))
+			require.True(t, putQuickly(a, anytime, first))
 			mustPut(t, b, string(second))
-			require.False(t, a.PutQuick(anytime, second), "it is full")
-			ok, odd := b.GetQuick(anytime, into)
+			require.False(t, putQuickly(a, anytime, second), "it is full")
+			ok, odd := getQuickly(b, anytime, into)
 			require.Nil(t, odd)
 			require.True(t, ok)
 			require.Equal(t, first, into)
 			require.Equal(t, string(second), mustTake(t, a))
-			ok, odd = a.GetQuick(anytime, into)
+			ok, odd = getQuickly(a, anytime, into)
 			require.Nil(t, odd)
 			require.False(t, ok, "it is empty")
 		}
-		require.False(t, a.PutQuick(anytime, make([]byte, n+1)), "it does not fit")
+		require.False(t, putQuickly(a, anytime, make([]byte, n+1)), "it does not fit")
 		require.NoError(t, b.Close())
-		require.False(t, a.PutQuick(anytime, into))
+		require.False(t, putQuickly(a, anytime, into))
 		a.Detach()
-		require.False(t, a.PutQuick(anytime, into))
-		ok, odd := a.GetQuick(anytime, into)
+		require.False(t, putQuickly(a, anytime, into))
+		ok, odd := getQuickly(a, anytime, into)
 		require.Nil(t, odd)
 		require.False(t, ok)
 	}
@@ -242,9 +242,9 @@ func TestRingQuickWaysDoWhatTheOthersDo(t *testing.T) {
 func TestRingQuickWaysKeepToShortMessages(t *testing.T) {
 	rings, _ := aRing(t, 1, groupSize, mostQuick+1, 0)
 	long := make([]byte, groupSize*(mostQuick+1))
-	require.False(t, rings[0].PutQuick(anytime, long[:mostQuick+1]))
+	require.False(t, putQuickly(rings[0], anytime, long[:mostQuick+1]))
 	require.Zero(t, rings[0].PutManyQuick(long, mostQuick+1))
-	require.True(t, rings[0].PutQuick(anytime, long[:mostQuick]))
+	require.True(t, putQuickly(rings[0], anytime, long[:mostQuick]))
 	for _, n := range []int{0, -1, math.MinInt} {
 		require.Zero(t, rings[0].PutManyQuick(long, n))
 		got, odd := rings[0].GetManyQuick(long, n)
@@ -282,14 +282,14 @@ func TestRingMessageOfAnotherLengthIsTheTakers(t *testing.T) {
 	scan(t, r)
 	mustPut(t, r, "longer")
 	mustPut(t, r, "four")
-	ok, odd := r.GetQuick(anytime, into[:4])
+	ok, odd := getQuickly(r, anytime, into[:4])
 	require.False(t, ok)
 	b, err := odd.Bytes()
 	require.NoError(t, err)
 	require.Equal(t, "longer", string(b))
 	require.Equal(t, 1, odd.Attempt())
 	odd.Release()
-	ok, odd = r.GetQuick(anytime, into[:4])
+	ok, odd = getQuickly(r, anytime, into[:4])
 	require.Nil(t, odd)
 	require.True(t, ok)
 	require.Equal(t, "four", string(into[:4]))
@@ -311,7 +311,7 @@ func TestRingMessageOfAnotherLengthIsTheTakers(t *testing.T) {
 	}
 	ReleaseBatch(group)
 	require.Zero(t, r.Len())
-	require.True(t, r.PutQuick(anytime, into[:4]))
+	require.True(t, putQuickly(r, anytime, into[:4]))
 }
 
 func TestRingLengthThatCannotBeIsReportedOnce(t *testing.T) {
@@ -829,8 +829,8 @@ func TestRingFastPathsDoNotAllocate(t *testing.T) {
 		_, _ = rings[0].TryGet(buf)
 		_ = rings[0].Put(ctx, msg)
 		_, _ = rings[0].Get(ctx, buf)
-		_ = rings[0].PutQuick(anytime, msg)
-		_, _ = rings[0].GetQuick(anytime, msg)
+		_ = putQuickly(rings[0], anytime, msg)
+		_, _ = getQuickly(rings[0], anytime, msg)
 	}))
 }
 
@@ -849,7 +849,7 @@ func TestRingStormOfDeaths(t *testing.T) {
 
 // putEither puts a message quickly, if that is possible, every second time.
 func putEither(t testing.TB, r *Ring, i int, msg []byte) error {
-	if i%2 == 0 && r.PutQuick(anytime, msg) {
+	if i%2 == 0 && putQuickly(r, anytime, msg) {
 		return nil
 	}
 	return r.Put(t.Context(), msg)
@@ -858,7 +858,7 @@ func putEither(t testing.TB, r *Ring, i int, msg []byte) error {
 // getEither gets a message of n bytes quickly, if that is possible, every second time.
 func getEither(t testing.TB, r *Ring, i, n int) ([]byte, error) {
 	if msg := make([]byte, n); i%2 == 0 {
-		if ok, _ := r.GetQuick(anytime, msg); ok {
+		if ok, _ := getQuickly(r, anytime, msg); ok {
 			return msg, nil
 		}
 	}

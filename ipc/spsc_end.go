@@ -50,7 +50,7 @@ const settle = time.Millisecond
 
 // agree tells the peer whether it must make barriers for us.
 func (e *end) agree() {
-	e.reached = releaseIsCheaper && !race.Enabled && sys.RegisterBarrier() == nil
+	e.reached = releaseIsCheaper && placesTell && !race.Enabled && sys.RegisterBarrier() == nil
 	if e.reached {
 		e.mine.barrier.Store(1)
 	} else if e.mine.barrier.Swap(0) != 0 {

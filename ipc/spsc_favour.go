@@ -16,16 +16,18 @@ import (
 //
 // Those who use the end in other ways hold a lock of their own, and with it the right
 // to grant the favour and to withdraw it. The positions are those of the end: next is
-// the favoured goroutine's, shared is the one in shared memory.
+// the favoured goroutine's, shared is the one in shared memory, done what was last stored
+// there: so that (c) looks at nothing that another process could change.
 //
 //	Push, Pull                              withdraw, under the lock
-//	(1) look: the favour is mine            (a) nobody has the favour
-//	(2) next = shared + a record            (b) sys.Barrier
-//	(3) look again: it is still             (c) wait while next = shared + a record
+//	(1) look: the favour is mine            (a) nobody has the favour; else, if it was given back, done
+//	(2) next = done + a record              (b) sys.Barrier
+//	(3) look again: it is still             (c) wait while next is not done
 //	(4) copy the record
 //	(5) shared = next
+//	(6) done = next
 //
-// If (3) sees the favour, (2) came before the barrier, so that (c) waits for (5). If
+// If (3) sees the favour, (2) came before the barrier, so that (c) waits for (6). If
 // not, (2) is undone; that may be going on while (c) looks, so the position is what
 // (c) has compared and is not read again. Nothing but (b) is a barrier.
 // TestFavourProtocol goes through all orders of the steps, and shows that none can be
@@ -34,24 +36,36 @@ import (
 // however long, spoils nothing but its own.
 //
 // To withdraw the favour takes microseconds. So it is granted only to a goroutine
-// that has come some times in a row, and each withdrawal doubles how often that must
-// be.
+// that has come some times in a row, and each withdrawal by another one doubles how often
+// that must be.
+//
+// Who the favoured goroutine is, is told by where its stack is, see goroutine.Place: that
+// takes no call, and all that a function needs after a call it stores before, see Push.
+// So who has the favour is, strictly, whoever has a block of stack. That is one goroutine
+// at a time, and cannot change from (1) to (6), as nothing is called there but what
+// is go:nosplit. Before it does anything else with the end it gives the favour back, by
+// one CAS; the position remains in the record.
 type favour struct {
 	to atomic.Pointer[favoured]
 
 	// Guarded by the lock of those who use the end in other ways.
-	last   *favoured // whom it was granted to, or who came last
-	row    uint32    // how often in a row that one came
-	needed uint32    // how often it takes
+	granted *favoured // who has the favour, or has given it back, or nil
+	last    *favoured // whom it was granted to, or who came last
+	row     uint32    // how often in a row that one came
+	needed  uint32    // how often it takes
 }
 
 // favoured is one goroutine with an end. Only it writes next, while it has the favour, and
-// only it uses ahead.
+// only it uses the hints.
 type favoured struct {
-	goroutine uintptr
-	next      shared.Uint64
-	ahead     *shared.Uint64 // of a reader: where the record after the last that it knew of would begin, or nil
-	_         [40]byte       // a line of its own
+	block      uintptr // of its stack
+	next, done shared.Uint64
+	goroutine  uintptr // as far as known, for what the favour is worth
+
+	// Hints of a reader.
+	ahead *shared.Uint64 // where the record after the last that it knew of would begin, or nil
+	found uint64         // bytes of records that were there when it looked last
+	_     [16]byte       // a line of its own
 }
 
 const (
@@ -59,39 +73,64 @@ const (
 	mostInARow = 1 << 16
 )
 
-// grant gives the favour to the calling goroutine, if it has come often enough.
-func (f *favour) grant(position uint64) {
-	me := goroutine.Self()
-	if f.last == nil || f.last.goroutine != me {
-		f.last, f.row = &favoured{goroutine: me}, 0
+// of returns the record of the goroutine at a place, if it has the favour.
+//
+//go:nosplit
+func (f *favour) of(at goroutine.Place) *favoured {
+	if to := f.to.Load(); to != nil && to.block == at.Block() {
+		return to
+	}
+	return nil
+}
+
+// giveBack is called by a goroutine that may have the favour, and will use the end in
+// another way.
+//
+//go:nosplit
+func (f *favour) giveBack(at goroutine.Place) {
+	if to := f.of(at); to != nil {
+		f.to.CompareAndSwap(to, nil) // or it was withdrawn
+	}
+}
+
+// grant gives the favour to the calling goroutine, if it has come often enough from
+// there.
+func (f *favour) grant(position uint64, at goroutine.Place) {
+	me, block := goroutine.Self(), at.Block()
+	if f.last == nil || f.last.goroutine != me || f.last.block != block {
+		f.last, f.row = &favoured{goroutine: me, block: block}, 0
 	}
 	if f.row < max(f.needed, fewInARow) {
 		f.row++
 		return
 	}
-	if me != 0 {
+	if block != 0 {
 		f.last.next.Store(position)
+		f.last.done.Store(position)
+		f.granted = f.last
 		f.to.Store(f.last)
 	}
 }
 
 // withdraw takes the favour back. It reports the position of the one who had it, if
 // somebody had.
-func (f *favour) withdraw(shared *shared.Uint64, record uint64) (position uint64, was bool) {
-	to := f.to.Load()
-	if to == nil {
+func (f *favour) withdraw() (position uint64, was bool) {
+	granted := f.granted
+	if granted == nil {
 		return 0, false
 	}
-	f.to.Store(nil)
-	position = to.next.Load()
-	if to.goroutine == goroutine.Self() {
-		return position, true // it is here, and not under way
+	f.granted = nil
+	if f.to.Load() == nil {
+		return granted.next.Load(), true // given back: it is not under way
 	}
-	f.needed = min(max(2*f.needed, 2*fewInARow), mostInARow)
+	f.to.Store(nil)
+	if granted.goroutine != goroutine.Self() {
+		f.needed = min(max(2*f.needed, 2*fewInARow), mostInARow)
+	}
 	_ = sys.Barrier() // it has worked before
-	for {             // until (5), or (2) is undone
+	for {             // until (6), or (2) is undone
 		// Loaded once: a goroutine that comes to (2) only now will undo it.
-		if position = to.next.Load(); position != shared.Load()+record {
+		if position = granted.next.Load(); position == granted.done.Load() {
 			return position, true
 		}
 		runtime.Gosched()

@@ -18,6 +18,8 @@ func TestFavourProtocol(t *testing.T) {
 		"without the second look":              {noSecondLook: true},
 		"without waiting for what is begun":    {noWait: true},
 		"with the position read a second time": {rereads: true},
+		"given back before all is done":        {givesBackEarly: true},
+		"taken for given back when it is not":  {neverWaits: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, m.right, m.holds(t))
@@ -26,13 +28,16 @@ func TestFavourProtocol(t *testing.T) {
 }
 
 // A favourModel is the protocol, or what it would be with something left out.
-type favourModel struct{ right, noBarrier, noSecondLook, noWait, rereads bool }
+type favourModel struct {
+	right, noBarrier, noSecondLook, noWait, rereads, givesBackEarly, neverWaits bool
+}
 
 // What the two share, by number.
 const (
 	modelTo = iota
 	modelNext
 	modelShared
+	modelDone
 )
 
 const modelPushes = 3
@@ -47,7 +52,7 @@ type favourStep string
 // A favourState is everything there is. pending are the stores of the one who pushes;
 // the one who withdraws does everything by operations that wait for its stores.
 type favourState struct {
-	memory   [3]int8
+	memory   [4]int8
 	pending  [4]modelStore
 	stores   int
 	push     favourStep
@@ -59,7 +64,7 @@ type favourState struct {
 // holds reports whether nobody ever pushes while the lock is held by one who has
 // withdrawn the favour, and that one knows the position.
 func (m favourModel) holds(t *testing.T) bool {
-	begin := favourState{memory: [3]int8{modelTo: 1}, push: "1", withdraw: "a"}
+	begin := favourState{memory: [4]int8{modelTo: 1}, push: "1", withdraw: "a"}
 	seen := map[favourState]bool{begin: true}
 	for todo := []favourState{begin}; len(todo) > 0; {
 		s := todo[len(todo)-1]
@@ -83,7 +88,7 @@ func (m favourModel) holds(t *testing.T) bool {
 
 // sound reports whether the lock's holder may go on from its position.
 func (s favourState) sound() bool {
-	return s.push != "4" && s.push != "5" && s.load(modelShared) == s.position
+	return s.push != "4" && s.push != "5" && s.push != "6" && s.load(modelShared) == s.position
 }
 
 // load is what the one who pushes sees.
@@ -126,7 +131,9 @@ func (m favourModel) pushes(s favourState) []favourState {
 		s.push = "2"
 		if s.load(modelTo) == 0 || s.load(modelShared) == modelPushes {
 			s.push = "done"
+			break
 		}
+		return []favourState{s, s.givenBack()}
 	case "2":
 		s.at = s.load(modelNext)
 		s = s.store(modelNext, s.at+1)
@@ -139,8 +146,14 @@ func (m favourModel) pushes(s favourState) []favourState {
 		}
 	case "4":
 		s.push = "5"
+		if m.givesBackEarly {
+			return []favourState{s, s.givenBack()}
+		}
 	case "5":
 		s = s.store(modelShared, s.at+1)
+		s.push = "6"
+	case "6":
+		s = s.store(modelDone, s.at+1)
 		s.push = "1"
 	default:
 		return nil
@@ -148,10 +161,29 @@ func (m favourModel) pushes(s favourState) []favourState {
 	return []favourState{s}
 }
 
+// givenBack is the state after the one who pushes has given the favour back, for which
+// it waits for its stores. That who gives it back early goes on to push nevertheless.
+func (s favourState) givenBack() favourState {
+	for s.stores > 0 {
+		s = s.flush()[0]
+	}
+	s.memory[modelTo] = 0
+	if s.push == "2" {
+		s.push = "done"
+	}
+	return s
+}
+
 // withdraws are the states after one step of the one who withdraws.
 func (m favourModel) withdraws(s favourState) []favourState {
 	switch s.withdraw {
 	case "a":
+		s.withdraw = "a, not given back"
+		if s.memory[modelTo] == 0 || m.neverWaits {
+			s.position = s.memory[modelNext]
+			s.withdraw = "holds the lock"
+		}
+	case "a, not given back":
 		s.memory[modelTo] = 0
 		s.withdraw = "b"
 	case "b":
@@ -164,7 +196,7 @@ func (m favourModel) withdraws(s favourState) []favourState {
 		s.withdraw = "compare"
 	case "compare":
 		switch {
-		case s.position == s.memory[modelShared]+1 && !m.noWait:
+		case s.position != s.memory[modelDone] && !m.noWait:
 			s.withdraw = "c"
 		case m.rereads:
 			s.withdraw = "read again"

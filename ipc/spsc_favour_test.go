@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"context"
 	"encoding/binary"
 	"runtime"
 	"sync"
@@ -18,15 +19,15 @@ func TestFavourIsWithdrawnFromRunningGoroutines(t *testing.T) {
 	mem := alignTo(make([]byte, size+cellAlign), cellAlign)[:size]
 	require.NoError(t, InitFixedStream(mem, 1024, length))
 	world := newWorld(t)
-	w, err := OpenWriter(world.mate(), mem)
+	writer, err := OpenWriter(world.mate(), mem)
 	require.NoError(t, err)
-	r, err := OpenReader(world.mate(), mem)
+	reader, err := OpenReader(world.mate(), mem)
 	require.NoError(t, err)
-	if !w.reached {
+	if !writer.reached {
 		t.Skip("no favours here: without the kernel's barriers, on this architecture, or under the race detector")
 	}
+	w, r := newPusher(writer, length), newPuller(reader, length)
 
-	var writing, reading sync.Mutex
 	var stop, all sync.WaitGroup
 	stop.Add(2)
 	over := make(chan struct{})
@@ -44,20 +45,12 @@ func TestFavourIsWithdrawnFromRunningGoroutines(t *testing.T) {
 		var msg [length]byte
 		for ; !ended(); sent++ {
 			binary.LittleEndian.PutUint64(msg[:], sent)
-			for !w.Push(msg[:]) {
-				writing.Lock()
-				w.Withdraw()
-				err := w.TryPut(msg[:])
-				w.Grant()
-				writing.Unlock()
-				if err == nil {
-					break
-				}
+			for w.push(atOnce, msg[:]) != nil {
 				runtime.Gosched()
 			}
 		}
-		writing.Lock()
-		defer writing.Unlock()
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.Withdraw()
 		_ = w.Close()
 	})
@@ -65,14 +58,10 @@ func TestFavourIsWithdrawnFromRunningGoroutines(t *testing.T) {
 		var msg [length]byte
 		for ; ; got++ {
 			for {
-				if r.Pull(msg[:], 1+int(got%3)) {
-					break
+				err := r.pull(atOnce, msg[:])
+				if got%2 == 0 && err == ErrEmpty {
+					err = r.tryPull(msg[:], int(got%3))
 				}
-				reading.Lock()
-				r.Withdraw()
-				_, err := r.TryGet(msg[:0])
-				r.Grant()
-				reading.Unlock()
 				if err == nil {
 					break
 				}
@@ -90,30 +79,89 @@ func TestFavourIsWithdrawnFromRunningGoroutines(t *testing.T) {
 	all.Go(func() {
 		defer stop.Done()
 		for range withdrawals {
-			writing.Lock()
+			w.mu.Lock()
 			w.Withdraw()
 			if w.tail != w.m.tail.Load() {
 				t.Errorf("the writer takes %#x for its tail, %#x", w.tail, w.m.tail.Load())
 			}
 			w.favour.needed = 0 // the next one gets it at once
-			writing.Unlock()
+			w.mu.Unlock()
 			runtime.Gosched()
 		}
 	})
 	all.Go(func() {
 		defer stop.Done()
 		for range withdrawals {
-			reading.Lock()
+			r.mu.Lock()
 			r.Withdraw()
 			if r.head != r.m.head.Load() {
 				t.Errorf("the reader takes %#x for its head, %#x", r.head, r.m.head.Load())
 			}
 			r.favour.needed = 0
-			reading.Unlock()
+			r.mu.Unlock()
 			runtime.Gosched()
 		}
 	})
 	all.Wait()
 	require.Equal(t, sent, got)
 	require.NotZero(t, got)
+}
+
+// Goroutines come, send from the depth of stacks that grow, shrink and move, and go, so that
+// others get the blocks of stack by which those with the favour are known: each record arrives
+// once, and those of each goroutine in order.
+func TestFavourWhileStacksMove(t *testing.T) {
+	const senders, lives, records = 4, 200, 240
+	n := newCounted(t, newWorld(t))
+	ctx := within(t)
+	var all sync.WaitGroup
+	for s := range senders {
+		all.Go(func() {
+			for life := range lives {
+				var one sync.WaitGroup
+				one.Go(func() {
+					for i := range records {
+						deepSend(t, ctx, n.w, uint64(s)<<32|uint64(life*records+i), (i/40*7+life)%23)
+					}
+				})
+				one.Wait()
+			}
+		})
+	}
+	over := make(chan struct{})
+	go func() { all.Wait(); close(over) }()
+	all.Go(func() { // the favour is to be had, and stacks shrink
+		for range lives / 3 {
+			n.w.mu.Lock()
+			n.w.favour.needed = 0
+			n.w.mu.Unlock()
+			runtime.GC()
+		}
+	})
+	var next [senders]uint64
+	var msg [countedLength]byte
+	for range senders * lives * records {
+		require.NoError(t, n.r.pull(ctx, msg[:]))
+		word := binary.LittleEndian.Uint64(msg[:])
+		s := word >> 32
+		require.Equal(t, next[s], word&(1<<32-1), "from sender %d", s)
+		next[s]++
+	}
+	<-over
+	require.ErrorIs(t, n.r.tryPull(msg[:], 1), ErrEmpty)
+	t.Logf("%d of %d records by Push alone", senders*lives*records-n.w.slow, senders*lives*records)
+}
+
+// deepSend sends from so many KiB further down the stack.
+func deepSend(t *testing.T, ctx context.Context, w *pusher, word uint64, depth int) byte {
+	var room [1024]byte
+	if depth > 0 {
+		return deepSend(t, ctx, w, word, depth-1) + room[depth]
+	}
+	var msg [countedLength]byte
+	binary.LittleEndian.PutUint64(msg[:], word)
+	if err := w.push(ctx, msg[:]); err != nil {
+		t.Error(err)
+	}
+	return room[word%1024]
 }

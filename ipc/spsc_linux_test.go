@@ -56,33 +56,23 @@ func playStreamGet(s *stage, args []int) {
 
 // playFixedPut and playFixedGet are goroutines with the favour.
 func playFixedPut(s *stage, args []int) {
-	w := s.streamWriter(0)
+	w := newPusher(s.streamWriter(0), 64)
 	msgs := numbered(64)
 	s.awaitCurtain()
 	for i := range args[0] {
-		msg := msgs.number(i)
-		if !w.Push(msg) {
-			w.Withdraw()
-			check(w.Put(background, msg))
-			w.Grant()
-		}
+		check(w.push(background, msgs.number(i)))
 	}
 	w.Withdraw()
 	check(w.Close())
 }
 
 func playFixedGet(s *stage, args []int) {
-	r := s.streamReader(0)
+	r := newPuller(s.streamReader(0), 64)
 	var msg [64]byte
 	s.awaitCurtain()
 	p := pace{}
 	for i := range args[0] {
-		if !r.Pull(msg[:], 1) {
-			r.Withdraw()
-			_, err := r.Get(background, msg[:0])
-			check(err)
-			r.Grant()
-		}
+		check(r.pull(background, msg[:]))
 		if n := binary.LittleEndian.Uint64(msg[:]); n != uint64(i) {
 			check(fmt.Errorf("message %d is %d", i, n))
 		}

@@ -1,7 +1,5 @@
 package ipc
 
-import "github.com/mpgo/mp/internal/shared"
-
 // Pair tells the ends that a process has of the two streams of a pipe of each other. Who
 // answers a record has read it, and its answer says so, in the line of the answer's tail,
 // which the other side looks at anyway:
@@ -21,10 +19,3 @@ func Pair(w *StreamWriter, r *StreamReader) {
 
 // nothingRead is what read says of a stream whose writer is not paired: it is no position.
 const nothingRead = 1
-
-// unpaired is what an end looks at that is not paired.
-var unpaired = func() *shared.Uint64 {
-	word := new(shared.Uint64)
-	word.Store(nothingRead)
-	return word
-}()

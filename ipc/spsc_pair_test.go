@@ -11,8 +11,8 @@ import (
 func pipeOfTwo(t *testing.T) (there, back *counted) {
 	world := newWorld(t)
 	there, back = newCounted(t, world), newCounted(t, world)
-	Pair(there.w, back.r)
-	Pair(back.w, there.r)
+	Pair(there.w.StreamWriter, back.r.StreamReader)
+	Pair(back.w.StreamWriter, there.r.StreamReader)
 	for range 8 * there.small() {
 		there.put()
 		there.get()
@@ -24,7 +24,7 @@ func pipeOfTwo(t *testing.T) (there, back *counted) {
 
 func TestAnAnswerTellsHowFarTheReaderIs(t *testing.T) {
 	there, back := pipeOfTwo(t)
-	pushed := there.pushed
+	pushed := there.pushed()
 	for range 4 * there.small() {
 		there.put()
 		there.get()
@@ -38,7 +38,7 @@ func TestAnAnswerTellsHowFarTheReaderIs(t *testing.T) {
 		back.put()
 		back.get()
 	}
-	require.Equal(t, pushed+8*there.small(), there.pushed)
+	require.Equal(t, pushed+8*there.small(), there.pushed())
 }
 
 // Whoever answers has not read all that there is; and who says nothing, nonsense, or what

@@ -10,10 +10,10 @@ import (
 // counted is a stream of numbered records of 64 bytes with both its ends, whose user
 // takes the quick way where it can.
 type counted struct {
-	t                 *testing.T
-	w                 *StreamWriter
-	r                 *StreamReader
-	sent, got, pushed uint64
+	t         *testing.T
+	w         *pusher
+	r         *puller
+	sent, got uint64
 }
 
 const countedLength = 64
@@ -24,6 +24,10 @@ func newCounted(t *testing.T, world *world) *counted {
 	require.NoError(t, err)
 	mem := alignTo(make([]byte, size+cellAlign), cellAlign)[:size]
 	require.NoError(t, InitFixedStream(mem, capacity, countedLength))
+	return openCounted(t, world, mem)
+}
+
+func openCounted(t *testing.T, world *world, mem []byte) *counted {
 	w, err := OpenWriter(world.mate(), mem)
 	require.NoError(t, err)
 	r, err := OpenReader(world.mate(), mem)
@@ -31,28 +35,25 @@ func newCounted(t *testing.T, world *world) *counted {
 	if !w.reached {
 		t.Skip("no favours here: without the kernel's barriers, on this architecture, or under the race detector")
 	}
-	return &counted{t: t, w: w, r: r}
+	return &counted{t: t, w: newPusher(w, countedLength), r: newPuller(r, countedLength)}
 }
+
+// pushed is how many records were sent by Push alone.
+func (n *counted) pushed() uint64 { return n.sent - uint64(n.w.slow) }
 
 func (n *counted) put() {
 	var msg [countedLength]byte
 	binary.LittleEndian.PutUint64(msg[:], n.sent)
-	if n.sent++; n.w.Push(msg[:]) {
-		n.pushed++
-		return
-	}
-	n.w.Withdraw()
-	require.NoError(n.t, n.w.TryPut(msg[:]))
-	n.w.Grant()
+	n.sent++
+	require.NoError(n.t, n.w.push(atOnce, msg[:]))
 }
 
 func (n *counted) get() {
 	var msg [countedLength]byte
-	if !n.r.Pull(msg[:], 1+int(n.got%3)) {
-		n.r.Withdraw()
-		_, err := n.r.TryGet(msg[:0])
-		require.NoError(n.t, err)
-		n.r.Grant()
+	if n.got%4 == 0 {
+		require.NoError(n.t, n.r.pull(atOnce, msg[:]))
+	} else {
+		require.NoError(n.t, n.r.tryPull(msg[:], int(n.got%4)))
 	}
 	require.Equal(n.t, n.got, binary.LittleEndian.Uint64(msg[:]))
 	n.got++
@@ -66,21 +67,24 @@ func (n *counted) small() uint64 { return n.w.m.small.size() / countedLength }
 // Who has received nothing yet may have the favour as well, for having tried so often.
 func TestPullLooksAlsoBeforeTheFirstRecord(t *testing.T) {
 	n := newCounted(t, newWorld(t))
-	var msg [countedLength]byte
-	for range 2 * fewInARow {
-		n.r.Withdraw()
-		_, err := n.r.TryGet(msg[:0])
-		require.ErrorIs(t, err, ErrEmpty)
-		n.r.Grant()
-	}
-	for _, looks := range []int{1, 2, 3, soonLooks} {
-		require.False(t, n.r.Pull(msg[:], looks))
-		require.False(t, n.r.PullSoon(msg[:]))
-	}
+	n.findNothing()
 	for range 3 * fewInARow {
 		n.put()
 		n.get()
 	}
+}
+
+// findNothing tries until the reader has the favour, and on.
+func (n *counted) findNothing() {
+	var msg [countedLength]byte
+	for range 3 * fewInARow {
+		require.ErrorIs(n.t, n.r.pull(atOnce, msg[:]), ErrEmpty)
+	}
+	require.NotNil(n.t, n.r.favour.to.Load())
+	for looks := range 5 {
+		require.ErrorIs(n.t, n.r.tryPull(msg[:], looks), ErrEmpty)
+	}
+	require.NotNil(n.t, n.r.favour.to.Load(), "who finds nothing keeps it")
 }
 
 // A stream that begins far on, as one does that was damaged, or has been used for centuries.
@@ -91,19 +95,12 @@ func TestPullLooksWhereverTheStreamBegins(t *testing.T) {
 		require.NoError(t, err)
 		mem := alignTo(make([]byte, size+cellAlign), cellAlign)[:size]
 		initStream(mem, capacity, smallRing(capacity), countedLength, begin)
-		world := newWorld(t)
-		_, err = OpenWriter(world.mate(), mem)
-		require.NoError(t, err)
-		r, err := OpenReader(world.mate(), mem)
-		require.NoError(t, err)
-		var msg [countedLength]byte
-		for range 2 * fewInARow {
-			r.Withdraw()
-			_, err := r.TryGet(msg[:0])
-			require.ErrorIs(t, err, ErrEmpty)
-			r.Grant()
+		n := openCounted(t, newWorld(t), mem)
+		n.findNothing()
+		for range 3 * capacity / countedLength {
+			n.put()
+			n.get()
 		}
-		require.False(t, r.Pull(msg[:], 3))
 	}
 }
 
@@ -125,5 +122,5 @@ func TestPushInTheSmallRingOvertakesNoReader(t *testing.T) {
 			n.get()
 		}
 	}
-	require.Greater(t, n.pushed, n.sent/2, "by Push")
+	require.Greater(t, n.pushed(), n.sent/2, "by Push")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/mpgo/mp/internal/goroutine"
 	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 	"github.com/mpgo/mp/shm"
@@ -24,6 +25,9 @@ type StreamReader struct {
 	size   uint64     // of the taken record, 0 if there is none
 	last   uint64     // of the record before
 	tag    uint8      // of the taken record
+
+	length    int // of what Pull are given, or -1
+	otherwise Otherwise
 }
 
 // OpenReader makes the process the reader of the stream in mem. The error is
@@ -33,7 +37,7 @@ func OpenReader(d Domain, mem []byte) (*StreamReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &StreamReader{m: m, passed: noTurn}
+	r := &StreamReader{m: m, passed: noTurn, length: -1}
 	if err := r.open(d, m.reader, m.writer); err != nil {
 		return nil, err
 	}
@@ -167,6 +171,8 @@ func (r *StreamReader) extend(head, tail uint64) bool {
 }
 
 // stays is extend if there was no turn since the last one, which is passed.
+//
+//go:nosplit
 func (r *StreamReader) stays(head, tail uint64) bool {
 	if r.m.turn.Load() != r.passed || tail-head > r.ring.size() || tail&(recordAlign-1) != 0 {
 		return false
@@ -252,15 +258,15 @@ func (r *StreamReader) Announce(words []sys.Futex) []sys.Futex {
 func (r *StreamReader) Leave() { r.gate.leave() }
 
 // Grant and Withdraw are those of a StreamWriter, for Pull.
-func (r *StreamReader) Grant() {
-	if r.reached && r.m.fixed >= 0 && r.m.fixed <= mostQuick {
-		r.favour.grant(r.head)
+func (r *StreamReader) Grant(at goroutine.Place) {
+	if r.reached && r.length >= 0 && r.length == r.m.fixed && r.length <= mostQuick {
+		r.favour.grant(r.head, at)
 	}
 }
 
 // Withdraw is described at StreamWriter.Grant.
 func (r *StreamReader) Withdraw() {
-	if head, was := r.favour.withdraw(r.m.head, r.m.stride); was {
+	if head, was := r.favour.withdraw(); was {
 		r.head = head
 	}
 }

@@ -1,4 +1,4 @@
-//go:build !amd64 || race || explore
+//go:build !amd64 || race || asan || msan || explore
 
 package ipc
 
@@ -11,6 +11,7 @@ import (
 // releaseIsCheaper: Go's atomic Store is no dearer than a release here.
 const releaseIsCheaper = false
 
+//go:nosplit
 func storeRelease(word *shared.Uint64, v uint64) { word.Store(v) }
 
 // storeLocal is an atomic Store.

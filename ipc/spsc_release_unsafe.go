@@ -1,4 +1,4 @@
-//go:build amd64 && !race && !explore
+//go:build amd64 && !race && !asan && !msan && !explore
 
 package ipc
 
@@ -23,6 +23,8 @@ const releaseIsCheaper = true
 // their order (Intel SDM 3A 9.2.2, AMD64 APM 2 7.2), and one aligned word is stored
 // at once. It is inlined because the return address of a call is a store as well;
 // see Put. Under the race detector, which would not know of it, it is not used.
+//
+//go:nosplit
 func storeRelease(word *shared.Uint64, v uint64) {
 	// SAFETY: an atomic.Uint64 is one uint64, aligned to 8 bytes.
 	*(*uint64)(unsafe.Pointer(word)) = v

@@ -33,9 +33,12 @@ func viewRing(records []byte) streamRing {
 	return streamRing{records, uint64(len(records)) - 1}
 }
 
+//go:nosplit
 func (r streamRing) size() uint64 { return uint64(len(r.records)) }
 
 // until is how many bytes there are from a position to where the memory ends.
+//
+//go:nosplit
 func (r streamRing) until(position uint64) uint64 { return r.size() - position&r.mask }
 
 // smallRing is the size of the small ring beside a large one: eight lines, for each lap

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/mpgo/mp/internal/goroutine"
 	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/shm"
 )
@@ -24,8 +25,11 @@ type StreamWriter struct {
 	limit  uint64         // how far tail may go, by what was last seen of the reader
 	stop   uint64         // limit, or where the ring ends: how far it may go in one piece
 	most   int            // MaxRecord
-	reads  *shared.Uint64 // head of the stream the other way, if paired
-	told   *shared.Uint64 // what that says of this one's, if paired
+	reads  *shared.Uint64 // head of the stream the other way, or nil if not paired
+	told   *shared.Uint64 // what that says of this one's, or nil
+
+	length    int // of what Push are given, or -1
+	otherwise Otherwise
 
 	claimed uint64 // tail when Claim gave room, which ends when tail moves
 	begin   uint64 // of the claimed record: tail, or where the memory begins again
@@ -39,7 +43,7 @@ func OpenWriter(d Domain, mem []byte) (*StreamWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &StreamWriter{m: m, room: -1, most: MaxRecord(len(m.large.records)), reads: unpaired, told: unpaired}
+	w := &StreamWriter{m: m, room: -1, most: MaxRecord(len(m.large.records)), length: -1}
 	if err := w.open(d, m.writer, m.reader); err != nil {
 		return nil, err
 	}
@@ -202,6 +206,8 @@ func (w *StreamWriter) look(size uint64, n int) error {
 
 // free is how far the ring is free if the reader is at head: none of what was written
 // before the last turn lies in it.
+//
+//go:nosplit
 func (w *StreamWriter) free(head uint64) uint64 {
 	if turn := w.turn &^ turnToSmall; int64(head-turn) < 0 {
 		head = turn
@@ -280,16 +286,17 @@ func (w *StreamWriter) Close() error {
 
 // Grant and Withdraw are for those whose goroutines use a StreamWriter one at a time,
 // under a lock of their own: Withdraw comes first, and then no goroutine is in Push.
-// Grant comes last, and the calling goroutine may Push later without the lock.
-func (w *StreamWriter) Grant() {
-	if w.reached && w.m.fixed >= 0 && w.m.fixed <= mostQuick {
-		w.favour.grant(w.tail)
+// Grant comes last, and the calling goroutine may Push later without the lock, if that
+// was called at the same place.
+func (w *StreamWriter) Grant(at goroutine.Place) {
+	if w.reached && w.length >= 0 && w.length == w.m.fixed && w.length <= mostQuick {
+		w.favour.grant(w.tail, at)
 	}
 }
 
 // Withdraw is described at Grant.
 func (w *StreamWriter) Withdraw() {
-	if tail, was := w.favour.withdraw(w.m.tail, w.m.stride); was {
+	if tail, was := w.favour.withdraw(); was {
 		w.tail = tail
 	}
 }

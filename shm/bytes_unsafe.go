@@ -8,6 +8,12 @@ func Bytes[T any](v *T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
 }
 
+// Pointer is the address of a value.
+func Pointer[T any](v *T) unsafe.Pointer {
+	// SAFETY: it is a pointer like v.
+	return unsafe.Pointer(v)
+}
+
 // WordSize is the largest plain value that one atomic word holds.
 const WordSize = 8
 

@@ -1,0 +1,173 @@
+package ipc
+
+import (
+	"context"
+	"unsafe"
+
+	"github.com/mpgo/mp/internal/goroutine"
+	"github.com/mpgo/mp/internal/noescape"
+	"github.com/mpgo/mp/internal/shared"
+	"github.com/mpgo/mp/internal/spin"
+)
+
+// Pull reads the next record into the memory at msg, as Push writes one: quickly, if the
+// calling goroutine has the favour and a record is there or comes soon; else by the
+// function that Receives was given.
+//
+//go:nosplit
+func (r *StreamReader) Pull(ctx context.Context, msg unsafe.Pointer) error {
+	var here byte
+	to := r.favour.to.Load()
+	if to == nil || to.block != goroutine.BlockOf(&here) {
+		return r.pullOtherwise(ctx, msg, goroutine.At(&here))
+	}
+	head := to.next.Load()
+	next := head + r.m.stride
+	storeRelease(&to.next, next)
+	if r.favour.to.Load() != to || int64(r.stop-next) < 0 || r.peer.barrier.Load() != 1 {
+		storeRelease(&to.next, head)
+		return r.pullSoon(ctx, msg, goroutine.At(&here))
+	}
+	if rec := r.record(head); r.m.fixed == lineLength {
+		copyLine(msg, rec)
+	} else {
+		quickCopy(msg, rec, r.m.fixed)
+	}
+	storeRelease(r.m.head, next) // passes ownership of the memory to TryClaim
+	storeRelease(&to.done, next)
+	if r.peer.waiting.Load() != 0 {
+		return r.wake()
+	}
+	return nil
+}
+
+// wake wakes the writer if it waits. The error is nil.
+func (r *StreamReader) wake() error {
+	if r.peer.waiting.Load() != 0 {
+		r.peer.ring()
+	}
+	return nil
+}
+
+// Receives tells Pull the length of the messages, and has it do by f what it cannot do
+// quickly. It comes before the first Pull.
+func (r *StreamReader) Receives(length int, f Otherwise) { r.length, r.otherwise = length, f }
+
+func (r *StreamReader) pullOtherwise(ctx context.Context, msg unsafe.Pointer, at goroutine.Place) error {
+	r.favour.giveBack(at)
+	// SAFETY: it has this length.
+	b := unsafe.Slice((*byte)(noescape.Pointer(msg)), r.length)
+	return r.otherwise(ctx, b, at.Hidden())
+}
+
+// pullSoon goes on where Pull knows of no record: it looks whether there is one, and waits
+// for one for a moment. But where the reader has lately caught up with a writer in flow its
+// looks would only slow that down, so it looks only after a lull.
+func (r *StreamReader) pullSoon(ctx context.Context, msg unsafe.Pointer, at goroutine.Place) error {
+	if to := r.favour.of(at); to != nil {
+		r.lull.after(r.m.head.Load(), to.found, r.m.stride)
+	}
+	if r.pullNew(msg, at, 1) || r.Idle() && spin.Worthwhile() && r.pullNew(msg, at, soonLooks) {
+		return nil
+	}
+	return r.pullOtherwise(ctx, msg, at)
+}
+
+// soonLooks take less than minPatience.
+const soonLooks = 32
+
+// TryPull is Pull for who does not wait: if there is no record, nor a reason why there will be
+// none, it looks as often as that, with pauses in between, and then returns ErrEmpty.
+func (r *StreamReader) TryPull(msg unsafe.Pointer, looks int) error {
+	var here byte
+	at := goroutine.At(&here)
+	if r.pullNew(msg, at, looks) {
+		return nil
+	}
+	if r.Idle() {
+		return ErrEmpty
+	}
+	return r.pullOtherwise(atOnce, msg, at)
+}
+
+// pullNew is Pull, but looks for a record so often if it knows of none, with pauses in
+// between, and reports whether it read one: so what comes meanwhile takes the same way from
+// there, which the CPU can foresee. Who looks more than once looks at where the record
+// will be as well, if that is known, so that its line is on its way together with that of
+// the tail, and not after it; a writer in flow would lose that line again and again.
+//
+//go:nosplit
+func (r *StreamReader) pullNew(msg unsafe.Pointer, at goroutine.Place, looks int) bool {
+	to := r.favour.of(at)
+	if to == nil {
+		return false
+	}
+	head := to.next.Load()
+	next := head + r.m.stride
+	tail := head // unless there is nothing else up to stop
+	if int64(r.stop-next) < 0 {
+		ahead := to.ahead
+		if looks <= 1 {
+			ahead = nil
+		}
+		for tail = r.lookFor(ahead); tail == head; tail = r.lookFor(ahead) {
+			if looks--; looks <= 0 {
+				return false
+			}
+			spin.Pause(1)
+		}
+		to.found = tail - head
+	}
+	storeRelease(&to.next, next)
+	if r.favour.to.Load() != to || tail != head && !r.stays(head, tail) || int64(r.stop-next) < 0 || r.peer.barrier.Load() != 1 {
+		storeRelease(&to.next, head)
+		return false
+	}
+	rec := r.record(head)
+	if r.m.fixed == lineLength {
+		copyLine(msg, rec)
+	} else {
+		quickCopy(msg, rec, r.m.fixed)
+	}
+	if to.ahead = nil; next == r.stop {
+		to.ahead = (*shared.Uint64)(r.record(next))
+	}
+	storeRelease(r.m.head, next)
+	storeRelease(&to.done, next)
+	if r.peer.waiting.Load() != 0 {
+		r.peer.ring()
+	}
+	return true
+}
+
+// lookFor loads tail, and touches where the next record will be, if that is known.
+//
+//go:nosplit
+func (r *StreamReader) lookFor(ahead *shared.Uint64) uint64 {
+	if ahead != nil {
+		_ = ahead.Load()
+	}
+	return r.m.tail.Load() // observes Commit
+}
+
+// Idle reports whether there is no record yet, nor a reason why there will be none, as
+// far as that is quickly known. Any goroutine may call it at any time.
+func (r *StreamReader) Idle() bool {
+	head := r.m.head.Load() // first: if tail is there later, nothing was between
+	return r.m.tail.Load() == head && r.undisturbed()
+}
+
+// Pending reports whether there is a record, and the end is usable. Any goroutine may call
+// it at any time.
+func (r *StreamReader) Pending() bool {
+	return r.m.tail.Load() != r.m.head.Load() && !r.gone.Load()
+}
+
+// record is where the record at head lies, or would.
+//
+//go:nosplit
+func (r *StreamReader) record(head uint64) unsafe.Pointer {
+	// SAFETY: there are mask+1 bytes, and a record begins at a multiple of recordAlign; of
+	// those up to stop there are as many bytes in one piece.
+	return unsafe.Add(unsafe.Pointer(unsafe.SliceData(r.ring.records)), head&r.ring.mask)
+}

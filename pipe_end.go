@@ -210,7 +210,8 @@ func (e *pipeEnd) gone() error {
 }
 
 // why explains an error of a direction: one that was interrupted does not know
-// whether it was closed or sent away. mem is the direction's.
+// whether it was closed or sent away. mem is the direction's. Who has a baton must not ask:
+// who closes has mu, and waits for the baton.
 func (e *pipeEnd) why(err error, mem []byte) error {
 	if err != errShut && !errors.Is(err, ErrClosed) {
 		return err
@@ -269,38 +270,46 @@ func (e *pipeEnd) post(ctx context.Context, b []byte) error {
 }
 
 // sendPlain is what Push does not do quickly: b is a message, and one record. The
-// goroutine may have the favour afterwards.
+// goroutine may have the favour afterwards. Errors are explained without the baton: see why.
 func (e *pipeEnd) sendPlain(ctx context.Context, b []byte, at goroutine.Place) error {
-	w, err := e.out.enter(ctx)
+	return e.sendError(e.out.send(ctx, b, at))
+}
+
+func (o *outlet) send(ctx context.Context, b []byte, at goroutine.Place) error {
+	w, err := o.enter(ctx)
 	if err != nil {
-		return e.sendError(err)
+		return err
 	}
-	defer e.out.leave()
+	defer o.leave()
 	rec, err := room(ctx, w, len(b))
 	if err == nil {
 		w.Commit(copy(rec, b))
 	}
 	w.Grant(at)
-	return e.sendError(err)
+	return err
 }
 
 // recvPlain is what Pull does not do quickly.
 func (e *pipeEnd) recvPlain(ctx context.Context, b []byte, at goroutine.Place) error {
-	r, err := e.in.enter(ctx)
+	return e.recvError(e.in.receive(ctx, b, at))
+}
+
+func (i *inlet) receive(ctx context.Context, b []byte, at goroutine.Place) error {
+	r, err := i.enter(ctx)
 	if err != nil {
-		return e.recvError(err)
+		return err
 	}
-	defer e.in.leave()
+	defer i.leave()
 	rec, err := next(ctx, r)
-	if err == nil && (len(rec) != len(b) || r.Tag() != noteHere) {
-		err = fmt.Errorf("a message of %d bytes and kind %d instead of %d: %w", len(rec), r.Tag(), len(b), shm.ErrDamaged)
-		r.Release()
-	} else if err == nil {
+	if err == nil {
+		if len(rec) != len(b) || r.Tag() != noteHere {
+			err = fmt.Errorf("a message of %d bytes and kind %d instead of %d: %w", len(rec), r.Tag(), len(b), shm.ErrDamaged)
+		}
 		copy(b, rec)
 		r.Release()
 	}
 	r.Grant(at)
-	return e.recvError(err)
+	return err
 }
 
 func (e *pipeEnd) sendError(err error) error {

@@ -304,8 +304,9 @@ func (i *inlet) receive(ctx context.Context, b []byte, at goroutine.Place) error
 	if err == nil {
 		if len(rec) != len(b) || r.Tag() != noteHere {
 			err = fmt.Errorf("a message of %d bytes and kind %d instead of %d: %w", len(rec), r.Tag(), len(b), shm.ErrDamaged)
+		} else {
+			copy(b, rec)
 		}
-		copy(b, rec)
 		r.Release()
 	}
 	r.Grant(at)

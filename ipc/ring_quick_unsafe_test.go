@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"context"
+	"sync"
 	"unsafe"
 )
 
@@ -11,14 +12,18 @@ type errNotQuick struct{ odd *Taken }
 
 func (errNotQuick) Error() string { return "not quickly done" }
 
+var refused sync.Mutex
+
 var refusing = Plainly{
 	Put: func(context.Context, []byte) error { return errNotQuick{} },
 	Get: func(_ context.Context, _ []byte, odd *Taken) error { return errNotQuick{odd} },
 }
 
 // refuse has a ring's quick ways do nothing else than what is quickly done, for messages of n
-// bytes. Unless that is so already nobody else may use it.
+// bytes. Goroutines that use one ring at a time all do so for the same n.
 func refuse(r *Ring, n int) {
+	refused.Lock()
+	defer refused.Unlock()
 	if r.plain != n || r.otherwise.Put == nil {
 		r.Plain(n, refusing)
 	}

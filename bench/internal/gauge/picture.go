@@ -21,16 +21,19 @@ func SinceFilled(picture []byte) time.Duration {
 }
 
 // Read looks at all of a message, as its reader would.
-func Read(message []byte) uint64 {
-	var a, b, c, d uint64
-	for ; len(message) >= 32; message = message[32:] {
-		a += binary.LittleEndian.Uint64(message)
-		b += binary.LittleEndian.Uint64(message[8:])
-		c += binary.LittleEndian.Uint64(message[16:])
-		d += binary.LittleEndian.Uint64(message[24:])
+func Read(message []byte) (sum uint64) {
+	for ; len(message) >= 64; message = message[64:] {
+		sum += ReadLine((*[64]byte)(message))
 	}
 	for ; len(message) >= 8; message = message[8:] {
-		a += binary.LittleEndian.Uint64(message)
+		sum += binary.LittleEndian.Uint64(message)
 	}
-	return a + b + c + d
+	return sum
+}
+
+// ReadLine is Read for a message of 64 bytes.
+func ReadLine(m *[64]byte) uint64 {
+	word := binary.LittleEndian
+	return word.Uint64(m[0:]) + word.Uint64(m[8:]) + word.Uint64(m[16:]) + word.Uint64(m[24:]) +
+		word.Uint64(m[32:]) + word.Uint64(m[40:]) + word.Uint64(m[48:]) + word.Uint64(m[56:])
 }

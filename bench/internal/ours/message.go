@@ -13,7 +13,7 @@ func fixedMessage(int) message { return message{7} }
 
 func readFixed(all []message) (sum uint64) {
 	for i := range all {
-		sum += gauge.Read(all[i][:])
+		sum += gauge.ReadLine((*[64]byte)(&all[i]))
 	}
 	return sum
 }

@@ -164,7 +164,7 @@ func (v *queueView[T]) takeCells(ctx context.Context, into []T) (n int, exhauste
 	v.Enter()
 	defer v.Leave()
 	if v.raw && (ctx == atOnce || ctx.Err() == nil) {
-		n, odd := v.GetManyQuick(shm.Raw(into), v.codec.Fixed())
+		n, odd := v.GetManyQuick(shm.Raw(into), v.codec.Fixed(), ctx != atOnce)
 		if odd != nil {
 			k, _, err := v.consumeCells(odd, into[n:])
 			return n + k, nil, err

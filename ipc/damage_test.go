@@ -194,7 +194,7 @@ func (r *scriptedRing) quickly() {
 	case 2:
 		_ = r.ring.PutManyQuick(make([]byte, (groupSize+1)*n), n)
 	default:
-		_, odd := r.ring.GetManyQuick(make([]byte, (groupSize+1)*n), n)
+		_, odd := r.ring.GetManyQuick(make([]byte, (groupSize+1)*n), n, true)
 		for _, t := range odd {
 			_ = r.read(t.Bytes())
 		}

@@ -98,7 +98,7 @@ func (p *post) putBulk(r *Ring, first, end int) int {
 // getBulk gets what can be got quickly, so many messages at most.
 func (p *post) getBulk(r *Ring, most int) int {
 	into := make([]byte, 8*most)
-	n, odd := r.GetManyQuick(into, 8)
+	n, odd := r.GetManyQuick(into, 8, true)
 	p.x.Check(odd == nil, "%d messages of another length", len(odd))
 	for i := range n {
 		m := p.number(into[8*i : 8*i+8])

@@ -776,7 +776,7 @@ func (m *ringModel) putMany(t *rapid.T) {
 
 func (m *ringModel) getMany(t *rapid.T) {
 	into := make([]byte, rapid.IntRange(groupSize-1, 2*groupSize).Draw(t, "room"))
-	got, odd := m.views[m.who(t)].GetManyQuick(into, 1)
+	got, odd := m.views[m.who(t)].GetManyQuick(into, 1, true)
 	require.Empty(t, odd)
 	require.Zero(t, got%groupSize)
 	for _, value := range into[:got] {

@@ -1,8 +1,14 @@
 package ipc
 
+import (
+	"github.com/mpgo/mp/internal/shared"
+	"github.com/mpgo/mp/internal/spin"
+)
+
 // Bulk: batches of short messages of one length that lie in memory one behind the other.
-// They are copied as they come, group by group, where other batches have a list of their
-// cells first, and are faster by that. See groupSize for how a group is claimed and taken.
+// Their groups are remembered, where other batches have a list of their cells, and they are
+// copied a group at a time. They are faster by that. See groupSize for how a group is claimed
+// and taken.
 
 // A bulk is groups of a ring, one behind the other. They are claimed, or taken, before any of
 // their messages is copied: a CAS waits until all that was stored before is in the cache, so
@@ -55,25 +61,47 @@ func (b *bulk) give(beyond uint64) {
 
 // PutManyQuick puts messages of n bytes each, which lie one behind the other in all, in groups,
 // if that is quickly done: as long as there are so many, and all cells of a group are free. It
-// returns how many it put.
+// returns how many it put. If there is no free cell at all it waits for a lull, if one is due.
 func (r *Ring) PutManyQuick(all []byte, n int) (put int) {
 	c := r.cells.Load()
-	if n <= 0 || n > c.quick {
+	if n <= 0 || n > c.quick || len(all) < groupSize*n {
 		return 0
 	}
-	for {
-		k := c.putBulk(all, n)
-		if k == 0 {
-			break
-		}
-		all = all[k*n:]
-		put += k
+	put = c.putBulks(all, n)
+	if put == 0 && c.rest(c.tail, vacant, &r.putLull) {
+		put = c.putBulks(all, n)
 	}
 	if put > 0 {
 		r.fence()
 		_ = c.tellOfPut(put)
 	}
 	return put
+}
+
+// rest takes the lull that is due at a hint, if the cell there is not in a phase, and reports
+// whether it took any.
+func (c *cells) rest(hint *shared.Uint64, phase uint64, l *lull) bool {
+	if !spin.Worthwhile() {
+		return false
+	}
+	pos := hint.Load()
+	cell := c.at(pos)
+	if cell == nil || cell.state.Load() == vacantAt(pos, c.shift)|phase {
+		return false
+	}
+	return l.pass(pos, 1, c.capacity)
+}
+
+// putBulks puts as many messages as it can.
+func (c *cells) putBulks(all []byte, n int) (put int) {
+	for {
+		k := c.putBulk(all, n)
+		if k == 0 {
+			return put
+		}
+		all = all[k*n:]
+		put += k
+	}
 }
 
 // putBulk puts as many messages as it can in one go.
@@ -129,19 +157,16 @@ func (r *Ring) fence() { r.fenced.Add(1) }
 // GetManyQuick gets as many messages of n bytes each as into has room for, in groups, if that is
 // quickly done: as long as all of a group are ready. It returns how many it got, which lie one
 // behind the other in into. A group in which messages have another length comes last, and
-// is taken: it is the caller's to read and to release.
-func (r *Ring) GetManyQuick(into []byte, n int) (got int, odd []Taken) {
+// is taken: it is the caller's to read and to release. Who is patient, and finds no message
+// at all, waits for a lull, if one is due.
+func (r *Ring) GetManyQuick(into []byte, n int, patient bool) (got int, odd []Taken) {
 	c := r.cells.Load()
-	if n <= 0 || n > c.quick || c.calledBack(c.epoch.Load()) {
+	if n <= 0 || n > c.quick || len(into) < groupSize*n {
 		return 0, nil
 	}
-	for odd == nil {
-		k := 0
-		if k, odd = c.getBulk(into, n); k == 0 {
-			break
-		}
-		into = into[k*n:]
-		got += k
+	got, odd = c.getBulks(into, n)
+	if patient && got == 0 && odd == nil && c.rest(c.head, ready, &r.getLull) {
+		got, odd = c.getBulks(into, n)
 	}
 	if got > 0 {
 		r.fence()
@@ -150,6 +175,21 @@ func (r *Ring) GetManyQuick(into []byte, n int) (got int, odd []Taken) {
 		c.passOn()
 	}
 	return got, odd
+}
+
+// getBulks gets as many messages as it can, but none if some may have come back: those are first.
+func (c *cells) getBulks(into []byte, n int) (got int, odd []Taken) {
+	if c.calledBack(c.epoch.Load()) {
+		return 0, nil
+	}
+	for {
+		k := 0
+		if k, odd = c.getBulk(into, n); k == 0 {
+			return got, odd
+		}
+		into = into[k*n:]
+		got += k
+	}
 }
 
 // getBulk gets as many messages as it can in one go; or, if those of the first group have

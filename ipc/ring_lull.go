@@ -19,28 +19,48 @@ import (
 //
 // Where each message is answered by one in return a lull would only delay it. So
 // it doubles if more than one position was passed since the last one, and is
-// halved otherwise.
+// halved otherwise. It is halved as well if that was more than half of what there is
+// room for: the other side would be done before it ends, and wait in turn.
 type lull struct {
 	ns   atomic.Int64
 	last atomic.Uint64 // the position then
 }
 
+// Where flowMany messages or more are passed from one lull to the next, it may become as long
+// as flowLull. (Two processes, messages of 64 bytes one by one, in turns with and without that:
+// from 13.9 to 16.0 M/s where the CPUs are far from each other, 25.0 and 25.8 where they are
+// near. With 16 µs batches of 64 become slower, from 59 to 54. That a lull is halved as the
+// ring is small made 18 of 15 M/s in one with room for 64.)
 const (
 	minLull = 64 * time.Nanosecond
 	maxLull = 4 * time.Microsecond
+
+	flowMany = 64
+	flowLull = 8 * time.Microsecond
 )
 
 // pass takes the lull that is due at pos, where a step is one message, and
-// reports whether it took any.
-func (l *lull) pass(pos, step uint64) bool {
-	ns := l.ns.Load()
-	if pos-l.last.Swap(pos) > step {
-		ns = min(max(2*ns, int64(minLull)), int64(maxLull))
-	} else {
-		ns /= 2
+// reports whether it took any. In a ring there is room for so many messages; else room is 0.
+func (l *lull) pass(pos, step, room uint64) bool {
+	passed := pos - l.last.Swap(pos)
+	if passed == 0 {
+		return false // there was one here already
 	}
+	ns := lullAfter(l.ns.Load(), passed, step, room)
 	l.ns.Store(ns)
 	return l.rest(ns)
+}
+
+// lullAfter is how long a lull is after one of ns, if so much was passed since.
+func lullAfter(ns int64, passed, step, room uint64) int64 {
+	longest := maxLull
+	switch {
+	case passed <= step, room != 0 && passed > room/2:
+		return ns / 2
+	case room != 0 && passed >= flowMany:
+		longest = flowLull
+	}
+	return min(max(2*ns, int64(minLull)), int64(longest))
 }
 
 // rest stays away for so long, and reports whether it did.

@@ -194,7 +194,7 @@ func TestRingSurvivesHostileWords(t *testing.T) {
 				odd.Release()
 			}
 			_ = putQuickly(r, anytime, []byte("quick"))
-			if _, odd := r.GetManyQuick(make([]byte, 5*groupSize), 5); odd != nil {
+			if _, odd := r.GetManyQuick(make([]byte, 5*groupSize), 5, true); odd != nil {
 				ReleaseBatch(odd)
 			}
 			_ = r.PutManyQuick(make([]byte, 5*groupSize), 5)
@@ -247,7 +247,7 @@ func TestRingQuickWaysKeepToShortMessages(t *testing.T) {
 	require.True(t, putQuickly(rings[0], anytime, long[:mostQuick]))
 	for _, n := range []int{0, -1, math.MinInt} {
 		require.Zero(t, rings[0].PutManyQuick(long, n))
-		got, odd := rings[0].GetManyQuick(long, n)
+		got, odd := rings[0].GetManyQuick(long, n, true)
 		require.Zero(t, got)
 		require.Empty(t, odd)
 	}
@@ -264,10 +264,10 @@ func TestRingInBulkGoesByGroups(t *testing.T) {
 	require.Equal(t, 2*groupSize, rings[0].PutManyQuick(all, 3))
 	require.Equal(t, 2*groupSize, rings[1].Len())
 	into := make([]byte, len(all))
-	n, odd := rings[1].GetManyQuick(into[:3*groupSize+1], 3)
+	n, odd := rings[1].GetManyQuick(into[:3*groupSize+1], 3, true)
 	require.Empty(t, odd)
 	require.Equal(t, groupSize, n)
-	n, odd = rings[1].GetManyQuick(into[3*groupSize:], 3)
+	n, odd = rings[1].GetManyQuick(into[3*groupSize:], 3, true)
 	require.Empty(t, odd)
 	require.Equal(t, groupSize, n)
 	require.Equal(t, all[:6*groupSize], into[:6*groupSize])
@@ -301,7 +301,7 @@ func TestRingMessageOfAnotherLengthIsTheTakers(t *testing.T) {
 	for i := range groupSize {
 		mustPut(t, r, []string{"good", "longer"}[i/(groupSize-1)])
 	}
-	n, group := r.GetManyQuick(into, 4)
+	n, group := r.GetManyQuick(into, 4, true)
 	require.Zero(t, n)
 	require.Len(t, group, groupSize)
 	for i, taken := range group {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/mpgo/mp/internal/goroutine"
 	"github.com/mpgo/mp/internal/spin"
 	"github.com/mpgo/mp/internal/wire"
 	"github.com/mpgo/mp/shm"
@@ -167,7 +168,7 @@ func (c *Conn[T]) sendEncoded(ctx context.Context, v T) error {
 	case uint64(len(b)) > e.limit:
 		return tooLarge(len(b), e.limit)
 	case len(handles) == 0 && len(b) <= e.out.most:
-		return e.post(ctx, b)
+		return e.out.send(ctx, b, goroutine.Place{})
 	}
 	if err := e.carries(handles); err != nil {
 		return err

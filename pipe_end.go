@@ -255,26 +255,14 @@ func room(ctx context.Context, w *ipc.StreamWriter, n int) ([]byte, error) {
 	return w.Claim(ctx, n)
 }
 
-// post sends bytes that fit into the stream.
-func (e *pipeEnd) post(ctx context.Context, b []byte) error {
-	w, err := e.out.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer e.out.leave()
-	rec, err := room(ctx, w, len(b))
-	if err == nil {
-		w.Commit(copy(rec, b))
-	}
-	return err
-}
-
 // sendPlain is what Push does not do quickly: b is a message, and one record. The
 // goroutine may have the favour afterwards. Errors are explained without the baton: see why.
 func (e *pipeEnd) sendPlain(ctx context.Context, b []byte, at goroutine.Place) error {
 	return e.sendError(e.out.send(ctx, b, at))
 }
 
+// send sends bytes that fit into the stream. The goroutine may have the favour afterwards, if
+// there is a place.
 func (o *outlet) send(ctx context.Context, b []byte, at goroutine.Place) error {
 	w, err := o.enter(ctx)
 	if err != nil {

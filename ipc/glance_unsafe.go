@@ -9,8 +9,8 @@ import (
 // A glance decides when those who can do without waiting look at their context first. To
 // ask one that can be cancelled takes a quarter of the time that a short message takes. So
 // who comes with another context than the one before looks at it, and who comes with the
-// same again does so once in sixteen times on average, at random, so that none of several
-// goroutines is always passed over. Who has to wait always looks.
+// same again does so once in sixteen times on average, at positions that a hash chooses, so
+// that none of several goroutines is always passed over. Who has to wait always looks.
 //
 // That is more than a select promises of a channel that is ready and ctx.Done(): it may
 // choose either. Any number of goroutines may use a glance at a time.

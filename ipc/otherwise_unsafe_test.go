@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp/internal/goroutine"
+	"github.com/mpgo/mp/internal/testkit"
 )
 
 // Memory for a message lies on the stack of who receives it. What is not quickly done takes
@@ -15,7 +16,7 @@ import (
 func TestWhatIsReceivedOtherwiseFollowsTheStack(t *testing.T) {
 	const word = 0x1234
 	fill := func(b []byte) {
-		_ = growStack(200)
+		_ = testkit.GrowStack(200)
 		// SAFETY: it has 8 bytes, and is aligned as the variables below.
 		*(*uint64)(unsafe.Pointer(unsafe.SliceData(b))) = word
 	}
@@ -48,15 +49,6 @@ func TestWhatIsReceivedOtherwiseFollowsTheStack(t *testing.T) {
 		got <- v
 	}()
 	require.EqualValues(t, word, <-got, "from a stream")
-}
-
-func growStack(n int) byte {
-	var b [1024]byte
-	b[n] = byte(n)
-	if n > 0 {
-		return growStack(n-1) + b[n]
-	}
-	return b[0]
 }
 
 // newPlainStream is the reader of a stream of records of so many bytes.

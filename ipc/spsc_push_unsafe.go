@@ -17,10 +17,10 @@ var atOnce context.Context
 // Push and Pull, and is not kept.
 type Otherwise func(ctx context.Context, msg []byte, at goroutine.Place) error
 
-// Push writes a copy of the memory at msg as one record, which has the length that
-// Sends was given. Unlike the rest it may be called by any
-// goroutine at any time. If the calling one has the favour, and there is room in one
-// piece, it is quickly done; else by the function that Sends was given.
+// Push writes a copy of the memory at msg as one record, which has the length that Sends was
+// given. Unlike the rest it may be called by any goroutine at any time. If the calling one has
+// the favour, and there is room in one piece, it is quickly done; else by the function that
+// Sends was given.
 //
 // Of a record that is written in flow, the stores count: a CPU keeps some 50 or 60 of
 // them until it has the lines that they go to, and the reader's look at the tail takes

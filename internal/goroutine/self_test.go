@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp/internal/goroutine"
+	"github.com/mpgo/mp/internal/testkit"
 )
 
 func TestSelfTellsGoroutinesApart(t *testing.T) {
@@ -27,7 +28,7 @@ func TestSelfTellsGoroutinesApart(t *testing.T) {
 			mu.Unlock()
 			there.Done()
 			there.Wait() // they all live at a time
-			grow(100)
+			testkit.GrowStack(100)
 			runtime.GC()
 			if goroutine.Self() != me {
 				t.Error("it changed when the stack moved, or the thread")
@@ -36,15 +37,6 @@ func TestSelfTellsGoroutinesApart(t *testing.T) {
 	}
 	all.Wait()
 	require.Len(t, seen, n+1)
-}
-
-func grow(n int) byte {
-	var b [1024]byte
-	b[n] = byte(n)
-	if n > 0 {
-		return grow(n-1) + b[n]
-	}
-	return b[0]
 }
 
 // Goroutines that live at the same time are in different blocks of stack, whatever their
@@ -62,7 +54,7 @@ func TestNoTwoGoroutinesAreInOneBlock(t *testing.T) {
 			if at.Block() != before {
 				t.Error("a Place is where its variable is")
 			}
-			grow(i)
+			testkit.GrowStack(i)
 			if at.Block() != goroutine.BlockOf(&here) || i > 10 && at.Block() == before {
 				t.Error("the stack moved, and the Place did not")
 			}

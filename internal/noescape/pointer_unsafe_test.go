@@ -7,16 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mpgo/mp/internal/noescape"
+	"github.com/mpgo/mp/internal/testkit"
 )
-
-func grow(n int) byte {
-	var b [1024]byte
-	b[n] = byte(n)
-	if n > 0 {
-		return grow(n-1) + b[n]
-	}
-	return b[0]
-}
 
 func TestAPointerFollowsTheStack(t *testing.T) {
 	for range 10 {
@@ -25,7 +17,7 @@ func TestAPointerFollowsTheStack(t *testing.T) {
 			var v uint64
 			// SAFETY: v is alive until it is sent.
 			p := noescape.Pointer(unsafe.Pointer(&v))
-			_ = grow(200)
+			_ = testkit.GrowStack(200)
 			// SAFETY: p points to v.
 			*(*uint64)(p) = 7
 			done <- v

@@ -1,9 +1,6 @@
 package ipc
 
-import (
-	"github.com/mpgo/mp/internal/shared"
-	"github.com/mpgo/mp/internal/spin"
-)
+import "github.com/mpgo/mp/internal/spin"
 
 // Bulk: batches of short messages of one length that lie in memory one behind the other.
 // Their groups are remembered, where other batches have a list of their cells, and they are
@@ -61,14 +58,14 @@ func (b *bulk) give(beyond uint64) {
 
 // PutManyQuick puts messages of n bytes each, which lie one behind the other in all, in groups,
 // if that is quickly done: as long as there are so many, and all cells of a group are free. It
-// returns how many it put. If there is no free cell at all it waits for a lull, if one is due.
+// returns how many it put. If the ring is full it tries again after the lull that is due.
 func (r *Ring) PutManyQuick(all []byte, n int) (put int) {
 	c := r.cells.Load()
 	if n <= 0 || n > c.quick || len(all) < groupSize*n {
 		return 0
 	}
 	put = c.putBulks(all, n)
-	if put == 0 && c.rest(c.tail, vacant, &r.putLull) {
+	if put == 0 && spin.Worthwhile() && c.isFull() && r.putLull.pass(c.tail.Load(), 1, c.capacity) {
 		put = c.putBulks(all, n)
 	}
 	if put > 0 {
@@ -78,18 +75,23 @@ func (r *Ring) PutManyQuick(all []byte, n int) (put int) {
 	return put
 }
 
-// rest takes the lull that is due at a hint, if the cell there is not in a phase, and reports
-// whether it took any.
-func (c *cells) rest(hint *shared.Uint64, phase uint64, l *lull) bool {
-	if !spin.Worthwhile() {
-		return false
-	}
-	pos := hint.Load()
+// isFull reports whether nobody can put before the cell at tail is released.
+func (c *cells) isFull() bool {
+	pos := c.tail.Load()
 	cell := c.at(pos)
-	if cell == nil || cell.state.Load() == vacantAt(pos, c.shift)|phase {
+	return cell != nil && lapsBeyond(cell.state.Load(), vacantAt(pos, c.shift)) < 0
+}
+
+// isDrained reports whether nobody can get before a message at head is published.
+func (c *cells) isDrained() bool {
+	pos := c.head.Load()
+	cell := c.at(pos)
+	if cell == nil {
 		return false
 	}
-	return l.pass(pos, 1, c.capacity)
+	state := cell.state.Load()
+	ahead := lapsBeyond(state, vacantAt(pos, c.shift))
+	return ahead < 0 || ahead == 0 && (state&phaseMask == vacant || state&phaseMask == writing)
 }
 
 // putBulks puts as many messages as it can.
@@ -157,15 +159,18 @@ func (r *Ring) fence() { r.fenced.Add(1) }
 // GetManyQuick gets as many messages of n bytes each as into has room for, in groups, if that is
 // quickly done: as long as all of a group are ready. It returns how many it got, which lie one
 // behind the other in into. A group in which messages have another length comes last, and
-// is taken: it is the caller's to read and to release. Who is patient, and finds no message
-// at all, waits for a lull, if one is due.
+// is taken: it is the caller's to read and to release. Who is patient, and finds the ring
+// drained, tries again after the lull that is due.
 func (r *Ring) GetManyQuick(into []byte, n int, patient bool) (got int, odd []Taken) {
 	c := r.cells.Load()
 	if n <= 0 || n > c.quick || len(into) < groupSize*n {
 		return 0, nil
 	}
+	if c.calledBack(c.epoch.Load()) {
+		return 0, nil
+	}
 	got, odd = c.getBulks(into, n)
-	if patient && got == 0 && odd == nil && c.rest(c.head, ready, &r.getLull) {
+	if patient && got == 0 && odd == nil && spin.Worthwhile() && c.isDrained() && r.getLull.pass(c.head.Load(), 1, c.capacity) {
 		got, odd = c.getBulks(into, n)
 	}
 	if got > 0 {
@@ -177,11 +182,8 @@ func (r *Ring) GetManyQuick(into []byte, n int, patient bool) (got int, odd []Ta
 	return got, odd
 }
 
-// getBulks gets as many messages as it can, but none if some may have come back: those are first.
+// getBulks gets as many messages as it can.
 func (c *cells) getBulks(into []byte, n int) (got int, odd []Taken) {
-	if c.calledBack(c.epoch.Load()) {
-		return 0, nil
-	}
 	for {
 		k := 0
 		if k, odd = c.getBulk(into, n); k == 0 {

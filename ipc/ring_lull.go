@@ -26,11 +26,12 @@ type lull struct {
 	last atomic.Uint64 // the position then
 }
 
-// Where flowMany messages or more are passed from one lull to the next, it may become as long
-// as flowLull. (Two processes, messages of 64 bytes one by one, in turns with and without that:
-// from 13.9 to 16.0 M/s where the CPUs are far from each other, 25.0 and 25.8 where they are
-// near. With 16 µs batches of 64 become slower, from 59 to 54. That a lull is halved as the
-// ring is small made 18 of 15 M/s in one with room for 64.)
+// Where more than flowMany messages of a ring are passed from one lull to the next, so more than
+// the batch that is answered by another, it may become as long as flowLull. (Two processes,
+// messages of 64 bytes one by one, in turns with and without that: from 13.9 to 16.0 M/s where
+// the CPUs are far from each other, 25.0 and 25.8 where they are near. With 16 µs batches of 64
+// become slower, from 59 to 54. That a lull is halved as the ring is small made 18 of 15 M/s in
+// one with room for 64.)
 const (
 	minLull = 64 * time.Nanosecond
 	maxLull = 4 * time.Microsecond
@@ -43,8 +44,8 @@ const (
 // reports whether it took any. In a ring there is room for so many messages; else room is 0.
 func (l *lull) pass(pos, step, room uint64) bool {
 	passed := pos - l.last.Swap(pos)
-	if passed == 0 {
-		return false // there was one here already
+	if room != 0 && passed == 0 {
+		return false // there was one here already, which a batch took
 	}
 	ns := lullAfter(l.ns.Load(), passed, step, room)
 	l.ns.Store(ns)
@@ -57,7 +58,7 @@ func lullAfter(ns int64, passed, step, room uint64) int64 {
 	switch {
 	case passed <= step, room != 0 && passed > room/2:
 		return ns / 2
-	case room != 0 && passed >= flowMany:
+	case room != 0 && passed > flowMany:
 		longest = flowLull
 	}
 	return min(max(2*ns, int64(minLull)), int64(longest))

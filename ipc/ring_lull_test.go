@@ -23,13 +23,13 @@ func TestThereIsNoLullWhereEachMessageIsAnswered(t *testing.T) {
 
 func TestALullIsAsLongAsTheFlowIsWorth(t *testing.T) {
 	require.Equal(t, maxLull, lullOf(2, 1, 1024))
-	require.Equal(t, maxLull, lullOf(flowMany-1, 1, 1024))
-	require.Equal(t, flowLull, lullOf(flowMany, 1, 1024))
+	require.Equal(t, maxLull, lullOf(flowMany, 1, 1024))
+	require.Equal(t, flowLull, lullOf(flowMany+1, 1, 1024))
 	require.Equal(t, maxLull, lullOf(1<<20, 64, 0), "a stream")
 }
 
 func TestALullDoesNotLastUntilTheRingIsFull(t *testing.T) {
-	require.Zero(t, lullOf(1, 1, 1))
+	require.Zero(t, lullOf(2, 1, 2))
 	require.Zero(t, lullOf(33, 1, 64))
 	require.Equal(t, maxLull, lullOf(32, 1, 64))
 }
@@ -40,4 +40,29 @@ func TestThereIsOneLullAtAPosition(t *testing.T) {
 	was := l.ns.Load()
 	require.False(t, l.pass(10, 1, 1024))
 	require.Equal(t, was, l.ns.Load())
+}
+
+// Hints may be behind: then there may be messages, or free cells, beyond.
+func TestWhoFindsAHintBehindDoesNotRest(t *testing.T) {
+	rings, _ := aRing(t, 1, 2*groupSize, 8, 0)
+	r := rings[0]
+	c := r.cells.Load()
+	require.True(t, c.isDrained())
+	require.False(t, c.isFull())
+	all := make([]byte, 2*groupSize*8)
+	require.Equal(t, 2*groupSize, r.PutManyQuick(all, 8))
+	require.True(t, c.isFull())
+	require.False(t, c.isDrained())
+
+	tail := c.tail.Load()
+	c.tail.Store(tail - 1)
+	require.False(t, c.isFull(), "a message that is ready is not one that was not released")
+	c.tail.Store(tail)
+
+	taken, err := r.TryTake()
+	require.NoError(t, err)
+	c.head.Store(0)
+	require.False(t, c.isDrained(), "a message that is being read")
+	taken.Release()
+	require.False(t, c.isDrained(), "one that was released")
 }

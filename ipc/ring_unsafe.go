@@ -54,7 +54,7 @@ func (c *cells) groupHas(first *cellHeader, n uint32) bool {
 }
 
 // describeGroup is describe for all cells of the group that begins with first. A cell that has
-// this description from the lap before is left alone: a store to a line that the other side
+// this description from an earlier lap is left alone: a store to a line that the other side
 // had last keeps all later ones waiting. (Two processes, batches of 64: from 50 to 52 M/s, and
 // from 28 to 33 where the CPUs are far apart.)
 func (c *cells) describeGroup(first *cellHeader, n uint32) {

@@ -19,8 +19,8 @@ const releaseIsCheaper = true
 // It is a plain store, which Go's memory model gives no order, so it must stand
 // between two atomic operations: the compiler keeps memory operations in their
 // order around those, and all others before the first (publish and Put have
-// unfenced before it and the look at waiting after it). Push and Pull have none between
-// a record's bytes and its position: there it is enough that the compiler keeps stores in
+// unfenced before it and the look at waiting after it). Push and Pull mostly have none
+// between a record's bytes and its position: there it is enough that the compiler keeps stores in
 // their order, and loads before stores that come later, as each store makes a new state of
 // all memory out of the last one (cmd/compile/internal/ssa). The CPU keeps stores in
 // their order (Intel SDM 3A 9.2.2, AMD64 APM 2 7.2), and one aligned word is stored

@@ -148,3 +148,21 @@ func TestWhatIsLeftOfABatchIsAborted(t *testing.T) {
 		requireWhole(t, rings[0], rings[1])
 	}
 }
+
+// The cells remember the attempts at the messages before, which the dead had taken.
+func TestMessagesPutInBulkWereNeverTaken(t *testing.T) {
+	rings, mates := aRing(t, 3, groupSize, 8, 0)
+	all := make([]byte, 8*groupSize)
+	require.Equal(t, groupSize, rings[1].PutManyQuick(all, 8))
+	takeGroup(t, rings[0], true)
+	mates[0].die()
+	for _, attempt := range []int{2, 1} {
+		for range groupSize {
+			taken, err := rings[2].TryTake()
+			require.NoError(t, err)
+			require.Equal(t, attempt, taken.Attempt())
+			taken.Release()
+		}
+		require.Equal(t, groupSize, rings[1].PutManyQuick(all, 8))
+	}
+}

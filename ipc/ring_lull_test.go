@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/internal/spin"
 )
 
 // lullOf is how long a lull is after many of them, between which so much is passed.
@@ -65,4 +67,24 @@ func TestWhoFindsAHintBehindDoesNotRest(t *testing.T) {
 	require.False(t, c.isDrained(), "a message that is being read")
 	taken.Release()
 	require.False(t, c.isDrained(), "one that was released")
+}
+
+func TestOnlyThePatientRestBeforeABatch(t *testing.T) {
+	if !spin.Worthwhile() {
+		t.Skip("nobody rests who has the only CPU")
+	}
+	rings, _ := aRing(t, 1, 2*groupSize, 8, 0)
+	r := rings[0]
+	one := make([]byte, 8*groupSize)
+	_, err := r.TryGet(nil) // which looks for the dead, as it is the first
+	require.ErrorIs(t, err, ErrEmpty)
+	require.Equal(t, groupSize, r.PutManyQuick(one, 8))
+	got, _ := r.GetManyQuick(one, 8, true)
+	require.Equal(t, groupSize, got, "so that head is where no lull was")
+	for _, patient := range []bool{false, true} {
+		got, odd := r.GetManyQuick(one, 8, patient)
+		require.Zero(t, got)
+		require.Empty(t, odd)
+		require.Equal(t, patient, r.getLull.last.Load() == r.cells.Load().head.Load())
+	}
 }

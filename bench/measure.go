@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
+	"iter"
 	"time"
 
 	"github.com/mpgo/mp/bench/internal/cpu"
@@ -82,54 +82,98 @@ func enter(rows []*row, all []contestant, cpus []int) (races []*race) {
 	return races
 }
 
-// run has everybody run once. In every second pass they do it in the opposite
-// order, so that nobody always has the same one before.
+// run has everybody run once.
 func (r *race) run(ctx context.Context, pass int, o *options, cpus []int, p *progress) error {
 	if r.result.Skipped != "" {
 		return nil
 	}
-	r.result.Canary = append(r.result.Canary, canary(ctx, cpus))
-	order := slices.Collect(func(yield func(int) bool) {
-		for i := range r.entrants {
-			if pass%2 != 0 {
-				i = len(r.entrants) - 1 - i
+	l := &lap{race: r, pass: pass, options: o, cpus: cpus, progress: p, apart: canary(ctx, cpus)}
+	r.result.Canary = append(r.result.Canary, l.apart)
+	for n := range l.order() {
+		if err := l.measure(ctx, n); err != nil {
+			return err
+		}
+		p.done++
+	}
+	return l.compare(ctx)
+}
+
+// A lap is one pass of a race.
+type lap struct {
+	*race
+	*options
+	pass     int
+	cpus     []int
+	progress *progress
+	apart    float64 // how far the CPUs are from each other now
+}
+
+// order is the entrants' numbers. Every second pass has them in the opposite order, so that nobody
+// always has the same one before.
+func (l *lap) order() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for n := range l.entrants {
+			if l.pass%2 != 0 {
+				n = len(l.entrants) - 1 - n
 			}
-			if !yield(i) {
+			if !yield(n) {
 				return
 			}
 		}
-	})
-	for _, i := range order {
-		e := r.entrants[i]
-		e.job.Budget = o.budget * time.Duration(max(r.row.longer, 1))
-		if o.pin && len(cpus) > 1 {
-			e.job.CPUs = cpus
-		}
-		p.side(r.row.name, e.Name())
-		r.add(ctx, r.result.Sides[i], e)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 	}
-	return nil
 }
 
-// add measures one side once. Its failure is part of the result.
-func (r *race) add(ctx context.Context, s *result.Side, e entrant) {
+// measure measures an entrant once. Its failure is part of the result.
+func (l *lap) measure(ctx context.Context, n int) error {
+	e, s := l.entrants[n], l.result.Sides[n]
+	l.progress.side(l.row.name, e.Name())
 	if s.Missing != "" {
-		return
+		return nil
 	}
+	e.job.Budget = l.budget * time.Duration(max(l.row.longer, 1))
+	if l.pin && len(l.cpus) > 1 {
+		e.job.CPUs = l.cpus
+	}
+	before := l.apart
 	sample, err := once(ctx, e, e.job)
-	if err == nil && r.row.convert != nil {
-		*sample = r.row.convert(*sample, e.job)
+	if err == nil && l.row.convert != nil {
+		*sample = l.row.convert(*sample, e.job)
 	}
-	s.Samples = append(s.Samples, sample)
+	l.apart = canary(ctx, l.cpus)
+	s.Record(l.pass, result.Pass{Sample: sample, Apart: result.Apart{Before: before, After: l.apart}})
 	switch {
 	case errors.As(err, new(side.Missing)):
 		s.Missing = err.Error()
 	case err != nil:
 		s.Failed = err.Error()
 	}
+	return ctx.Err()
+}
+
+// again is how often mp and what it is compared with are measured again, at most, if the CPUs were
+// moved between the two.
+const again = 6
+
+// compare sees to it that the pass tells mp's ratio, if one is asked for.
+func (l *lap) compare(ctx context.Context) error {
+	ours, standard := l.result.Ours(), l.result.Standard()
+	if l.quick || ours == nil || standard == nil || l.row.must == nil || !l.row.must.Relative() {
+		return nil
+	}
+	for range again {
+		if ours.Comparable(standard, l.pass) || ours.Failed != "" || standard.Failed != "" {
+			return nil
+		}
+		for n := range l.order() {
+			if s := l.result.Sides[n]; s != ours && s != standard {
+				continue
+			}
+			if err := l.measure(ctx, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 const (

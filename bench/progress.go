@@ -68,7 +68,6 @@ func (p *progress) side(row, name string) {
 		fmt.Fprintf(p.out, "%s%3d %%  %s  pass %d  %s  %s", clearLine, 100*p.done/max(p.sides, 1),
 			time.Since(p.started).Round(time.Second), p.at+1, row, name)
 	}
-	p.done++
 }
 
 func (p *progress) end() { p.wipe() }

@@ -21,6 +21,7 @@ type record struct {
 	High    *float64  `json:"high"`
 	Passes  int       `json:"passes"`
 	Slow    int       `json:"slow_passes"`
+	Moved   int       `json:"moved_passes"` // that tell nothing of mp and its base or limit
 	Canary  []float64 `json:"core_to_core_ns"`
 	Limit   *float64  `json:"limit"`
 	Ratio   *float64  `json:"ratio"` // to the limit
@@ -50,15 +51,16 @@ type target struct {
 }
 
 type entry struct {
-	Name    string     `json:"name"`
-	Kind    string     `json:"kind"`
-	Median  *float64   `json:"median"`
-	P99     *float64   `json:"p99"`
-	Figures []*float64 `json:"figures"` // by pass; null where it failed
-	Never   bool       `json:"never,omitempty"`
-	Missing string     `json:"missing,omitempty"`
-	Failed  string     `json:"failed,omitempty"`
-	Note    string     `json:"note,omitempty"`
+	Name    string       `json:"name"`
+	Kind    string       `json:"kind"`
+	Median  *float64     `json:"median"`
+	P99     *float64     `json:"p99"`
+	Figures []*float64   `json:"figures"`  // by pass; null where it failed
+	Apart   [][2]float64 `json:"apart_ns"` // by pass: core to core and back, before and after
+	Never   bool         `json:"never,omitempty"`
+	Missing string       `json:"missing,omitempty"`
+	Failed  string       `json:"failed,omitempty"`
+	Note    string       `json:"note,omitempty"`
 }
 
 // JSON prints one object a line, for each row.
@@ -81,6 +83,7 @@ func newRecord(r *result.Report, row *result.Row) record {
 		Commit: r.Commit, Machine: r.Machine, Time: r.Begun.UTC().Truncate(time.Second), Quick: r.Quick,
 	}
 	ours, limit := row.Ours(), row.Limit()
+	rec.Moved, _ = row.Moved()
 	if ours != nil {
 		low, high := ours.Spread()
 		rec.Median, rec.P99 = in(row.Unit, ours.Median()), in(row.Unit, ours.P99())
@@ -136,12 +139,13 @@ func newEntry(u result.Unit, s *result.Side) entry {
 		Name: s.Name, Kind: string(s.Kind), Median: in(u, s.Median()), P99: in(u, s.P99()),
 		Never: s.Never(), Missing: s.Missing, Failed: s.Failed, Note: s.Note(),
 	}
-	for _, x := range s.Samples {
-		if x == nil || x.Never {
+	for _, p := range s.Passes {
+		if p.Sample == nil || p.Never {
 			e.Figures = append(e.Figures, nil)
 		} else {
-			e.Figures = append(e.Figures, in(u, x.Figure))
+			e.Figures = append(e.Figures, in(u, p.Figure))
 		}
+		e.Apart = append(e.Apart, [2]float64{p.Before, p.After})
 	}
 	return e
 }

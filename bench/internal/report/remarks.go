@@ -24,10 +24,17 @@ func remarks(r *result.Report) (lines []string) {
 		if row.Skipped != "" {
 			lines = append(lines, row.Name+": "+row.Skipped)
 		}
+		if moved, all := row.Moved(); moved > 0 && relative(row) {
+			lines = append(lines, fmt.Sprintf("%s: in %d of %d passes the CPUs were moved between mp and %s, and the ratio does not count",
+				row.Name, moved, all, row.Standard().Name))
+		}
 		lines = append(lines, notes(row)...)
 	}
 	return lines
 }
+
+// relative reports whether something is asked of a ratio.
+func relative(row *result.Row) bool { return row.Must != nil && row.Must.Relative() }
 
 // reasons are why sides have no figures, with the rows that each is true of.
 func reasons(r *result.Report, what string, of func(*result.Side) string) (lines []string) {

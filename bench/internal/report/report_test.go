@@ -19,7 +19,7 @@ import (
 func gave(name string, kind result.Kind, figures ...float64) *result.Side {
 	s := &result.Side{Name: name, Kind: kind}
 	for _, f := range figures {
-		s.Samples = append(s.Samples, &side.Sample{Figure: f, P99: 2 * f})
+		s.Passes = append(s.Passes, result.Pass{Sample: &side.Sample{Figure: f, P99: 2 * f}})
 	}
 	return s
 }
@@ -49,12 +49,12 @@ func sample() *result.Report {
 			{
 				Name: "rate", Title: "Rate", Unit: result.Millions, Must: result.Absolute(2e6),
 				Sides: []*result.Side{
-					{Name: "Python", Kind: result.Peer, Samples: []*side.Sample{nil}, Failed: "it fell over"},
+					{Name: "Python", Kind: result.Peer, Passes: []result.Pass{{}}, Failed: "it fell over"},
 					gave("pipe", result.Peer, 4e6, 4e6), gave("mp", result.Ours, 1e6, 1e6),
 				},
 			},
 			{Name: "takeover", Title: "Takeover", Unit: result.Milliseconds, Sides: []*result.Side{
-				{Name: "Python", Kind: result.Peer, Samples: []*side.Sample{{Never: true, Note: "it waits for ever"}}},
+				{Name: "Python", Kind: result.Peer, Passes: []result.Pass{{Sample: &side.Sample{Never: true, Note: "it waits for ever"}}}},
 				{Name: "mp", Kind: result.Ours, Missing: "not written yet"},
 			}},
 			{Name: "spin", Title: "Spin", Unit: result.Nanoseconds, Must: result.Times(2), Aim: result.Times(1), Skipped: "there is one CPU"},
@@ -66,6 +66,11 @@ func sample() *result.Report {
 			Name: fmt.Sprint("scale/size/", size), Title: "Cost", Unit: result.Nanoseconds, Curve: curve, X: size,
 			Sides: []*result.Side{gave("C", result.Limit, cost), gave("pipe", result.Peer, 9*cost), gave("mp", result.Ours, 2*cost)},
 		})
+	}
+	for _, s := range r.Rows[0].Sides {
+		if s.Measured() {
+			s.Passes[0].Apart, s.Passes[1].Apart = result.Apart{Before: 100, After: 100}, result.Apart{Before: 100, After: 400}
+		}
 	}
 	last := r.Rows[len(r.Rows)-1]
 	last.Must, last.Aim = result.Times(3), result.Times(1)
@@ -85,6 +90,7 @@ func TestTheTable(t *testing.T) {
 		"Python missing: no python3 here (trip)\n",
 		"Python failed: it fell over (rate)\n",
 		"mp missing: not written yet (takeover)\n",
+		"trip: in 1 of 2 passes the CPUs were moved between mp and C, and the ratio does not count\n",
 		"takeover, Python: it waits for ever\n",
 		"spin: there is one CPU\n",
 		"scale/size/1024  ns",
@@ -111,16 +117,16 @@ func TestJSONHasOneObjectForEachRow(t *testing.T) {
 
 	assert.JSONEq(t, `{
 		"name": "trip", "title": "There & back", "unit": "ns", "better": "lower",
-		"median": 225, "p99": 450, "low": 150, "high": 300, "passes": 2, "slow_passes": 1, "core_to_core_ns": [100, 400],
+		"median": 225, "p99": 450, "low": 150, "high": 300, "passes": 2, "slow_passes": 1, "moved_passes": 1, "core_to_core_ns": [100, 400],
 		"limit": 150, "ratio": 1.5, "peer": {"name": "pipe", "median": 45000, "ratio": 0.005},
 		"must": {"value": 1.8, "relative": true, "verdict": "reached"},
 		"aim": {"value": 1.2, "relative": true, "verdict": "missed"},
 		"sides": [
-			{"name": "channel <1>", "kind": "scale", "median": 55, "p99": 110, "figures": [50, 60]},
-			{"name": "pipe", "kind": "peer", "median": 45000, "p99": 90000, "figures": [30000, 60000]},
-			{"name": "Python", "kind": "peer", "median": null, "p99": null, "figures": null, "missing": "no python3 here"},
-			{"name": "C", "kind": "limit", "median": 150, "p99": 300, "figures": [100, 200]},
-			{"name": "mp", "kind": "mp", "median": 225, "p99": 450, "figures": [150, 300]}
+			{"name": "channel <1>", "kind": "scale", "median": 55, "p99": 110, "figures": [50, 60], "apart_ns": [[100, 100], [100, 400]]},
+			{"name": "pipe", "kind": "peer", "median": 45000, "p99": 90000, "figures": [30000, 60000], "apart_ns": [[100, 100], [100, 400]]},
+			{"name": "Python", "kind": "peer", "median": null, "p99": null, "figures": null, "apart_ns": null, "missing": "no python3 here"},
+			{"name": "C", "kind": "limit", "median": 150, "p99": 300, "figures": [100, 200], "apart_ns": [[100, 100], [100, 400]]},
+			{"name": "mp", "kind": "mp", "median": 225, "p99": 450, "figures": [150, 300], "apart_ns": [[100, 100], [100, 400]]}
 		],
 		"commit": "0123456789ab", "machine": "some machine", "time": "2026-11-21T10:00:00Z"
 	}`, lines[0])

@@ -12,12 +12,20 @@ import (
 // gave is a side with a figure for each pass; NaN where it failed.
 func gave(name string, kind Kind, figures ...float64) *Side {
 	s := &Side{Name: name, Kind: kind}
-	for _, f := range figures {
+	for pass, f := range figures {
 		if math.IsNaN(f) {
-			s.Samples = append(s.Samples, nil)
+			s.Record(pass, Pass{})
 		} else {
-			s.Samples = append(s.Samples, &side.Sample{Figure: f, P99: 2 * f})
+			s.Record(pass, Pass{Sample: &side.Sample{Figure: f, P99: 2 * f}})
 		}
+	}
+	return s
+}
+
+// at says where the CPUs were in each pass, before and after.
+func (s *Side) at(apart ...float64) *Side {
+	for pass := range s.Passes {
+		s.Passes[pass].Apart = Apart{apart[2*pass], apart[2*pass+1]}
 	}
 	return s
 }
@@ -29,7 +37,7 @@ func TestARatioIsThatOfFiguresOfTheSamePass(t *testing.T) {
 	// would say 4, no pass does.
 	ours := gave("mp", Ours, 150, 600, 600)
 	limit := gave("C", Limit, 100, 400, 100)
-	limit.Samples[2].Figure = 400
+	limit.Passes[2].Figure = 400
 	assert.Equal(t, 1.5, ours.RatioTo(limit))
 }
 
@@ -38,6 +46,47 @@ func TestARatioLeavesPassesOutThatFailed(t *testing.T) {
 	assert.Equal(t, 2.5, ours.RatioTo(limit))
 	assert.True(t, math.IsNaN(ours.RatioTo(gave("C", Limit, failed))))
 	assert.True(t, math.IsNaN(ours.RatioTo(gave("C", Limit))))
+}
+
+func TestAPassInWhichTheCPUsWereMovedTellsNoRatio(t *testing.T) {
+	limit := gave("C", Limit, 100, 100, 400).at(120, 130, 120, 120, 500, 520)
+	for name, c := range map[string]struct {
+		ours  *Side
+		ratio float64
+		moved int
+	}{
+		"never":              {gave("mp", Ours, 150, 160, 680).at(130, 110, 120, 120, 520, 480), 1.6, 0},
+		"before mp":          {gave("mp", Ours, 150, 600, 680).at(130, 110, 500, 500, 520, 480), 1.6, 1},
+		"while mp ran":       {gave("mp", Ours, 150, 300, 680).at(130, 110, 120, 500, 520, 480), 1.6, 1},
+		"for mp only":        {gave("mp", Ours, 150, 130, 680).at(130, 110, 55, 55, 520, 480), 1.6, 1},
+		"all but once":       {gave("mp", Ours, 600, 600, 680).at(500, 500, 500, 500, 520, 480), 1.7, 2},
+		"and it failed once": {gave("mp", Ours, failed, 600, 680).at(130, 110, 500, 500, 520, 480), 1.7, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			row := &Row{Unit: Nanoseconds, Must: Times(1.7), Sides: []*Side{limit, c.ours}}
+			assert.InDelta(t, c.ratio, c.ours.RatioTo(limit), 1e-9)
+			moved, all := row.Moved()
+			assert.Equal(t, c.moved, moved)
+			assert.Equal(t, len(c.ours.Figures()), all)
+			assert.Equal(t, Reached, row.Verdict(row.Must))
+		})
+	}
+}
+
+func TestWhereTheCPUsWereAlwaysMovedNothingIsReached(t *testing.T) {
+	limit, ours := gave("C", Limit, 100, 400).at(120, 120, 500, 500), gave("mp", Ours, 100, 100).at(120, 500, 120, 120)
+	row := &Row{Unit: Nanoseconds, Must: Times(1.8), Sides: []*Side{limit, ours}}
+	assert.Equal(t, Unknown, row.Verdict(row.Must))
+	assert.InDelta(t, 0.625, ours.RatioTo(limit), 1e-9, "which is shown nevertheless")
+	assert.Equal(t, Reached, row.Verdict(Absolute(200)), "what is not compared needs no limit")
+}
+
+func TestWhatIsMeasuredAgainTakesTheFirstOnesPlace(t *testing.T) {
+	s := gave("mp", Ours, 1, 2).at(100, 500, 100, 100)
+	s.Record(0, Pass{&side.Sample{Figure: 3}, Apart{100, 100}})
+	assert.Equal(t, []float64{3, 2}, s.Figures())
+	moved, _ := (&Row{Sides: []*Side{s, gave("C", Limit, 1, 1).at(100, 100, 100, 100)}}).Moved()
+	assert.Zero(t, moved)
 }
 
 func TestASideSaysItsMedianAndSpread(t *testing.T) {
@@ -51,7 +100,7 @@ func TestASideSaysItsMedianAndSpread(t *testing.T) {
 }
 
 func TestWhatNeverHappensIsNoFigure(t *testing.T) {
-	s := &Side{Samples: []*side.Sample{{Never: true, Note: "it waits for ever"}}}
+	s := &Side{Passes: []Pass{{Sample: &side.Sample{Never: true, Note: "it waits for ever"}}}}
 	assert.True(t, s.Never())
 	assert.False(t, s.Measured())
 	assert.Equal(t, "it waits for ever", s.Note())

@@ -67,3 +67,14 @@ func (r *Row) SlowPasses(above float64) (n int) {
 	}
 	return n
 }
+
+// Moved counts the passes that tell nothing of mp and its standard, as the CPUs were moved between
+// the two, out of those in which both have a figure.
+func (r *Row) Moved() (moved, all int) {
+	ours, standard := r.Ours(), r.Standard()
+	if ours == nil || standard == nil {
+		return 0, 0
+	}
+	steadily, all := ours.Compared(standard)
+	return all - steadily, all
+}

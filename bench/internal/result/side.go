@@ -23,10 +23,19 @@ const (
 type Side struct {
 	Name    string
 	Kind    Kind
-	Samples []*side.Sample // by pass; nil where it failed
-	Missing string         // why it could not be measured at all
-	Failed  string         // how it failed last
+	Passes  []Pass
+	Missing string // why it could not be measured at all
+	Failed  string // how it failed last
 }
+
+// A Pass is what one pass of the bench gave of a side.
+type Pass struct {
+	*side.Sample // nil where it failed
+	Apart
+}
+
+// figure reports whether there is one.
+func (p Pass) figure() bool { return p.Sample != nil && !p.Never }
 
 // Figures are the figures of the passes that went well.
 func (s *Side) Figures() []float64 {
@@ -34,9 +43,9 @@ func (s *Side) Figures() []float64 {
 }
 
 func (s *Side) collect(of func(*side.Sample) float64) (all []float64) {
-	for _, x := range s.Samples {
-		if x != nil && !x.Never {
-			all = append(all, of(x))
+	for _, p := range s.Passes {
+		if p.figure() {
+			all = append(all, of(p.Sample))
 		}
 	}
 	return all
@@ -71,8 +80,8 @@ func (s *Side) Spread() (low, high float64) {
 
 // Never reports whether the side says that what is measured never happens.
 func (s *Side) Never() bool {
-	for _, x := range s.Samples {
-		if x != nil && x.Never {
+	for _, p := range s.Passes {
+		if p.Sample != nil && p.Never {
 			return true
 		}
 	}
@@ -81,28 +90,66 @@ func (s *Side) Never() bool {
 
 // Note is what the side wants to have said.
 func (s *Side) Note() string {
-	for _, x := range s.Samples {
-		if x != nil && x.Note != "" {
-			return x.Note
+	for _, p := range s.Passes {
+		if p.Sample != nil && p.Note != "" {
+			return p.Note
 		}
 	}
 	return ""
 }
 
+// Record puts down what a pass gave, in place of what it had given before.
+func (s *Side) Record(pass int, p Pass) {
+	if pass == len(s.Passes) {
+		s.Passes = append(s.Passes, p)
+	}
+	s.Passes[pass] = p
+}
+
 // RatioTo is how many times another side's figure this one's is: the middle of the
 // passes' ratios, each of two figures of the same pass, because from one pass to
-// the next the machine may have changed. It is not a number if there is no such
-// pass.
+// the next the machine may have changed. Passes in which the CPUs were moved between
+// the two do not count, unless there are no others. It is not a number if there is
+// no pass at all.
 func (s *Side) RatioTo(other *Side) float64 {
-	var ratios []float64
-	for i, mine := range s.Samples {
-		if i >= len(other.Samples) {
-			break
+	var steadily, all []float64
+	for pass := range s.Passes {
+		if !s.both(other, pass) {
+			continue
 		}
-		theirs := other.Samples[i]
-		if mine != nil && theirs != nil && !mine.Never && !theirs.Never && theirs.Figure != 0 {
-			ratios = append(ratios, mine.Figure/theirs.Figure)
+		ratio := s.Passes[pass].Figure / other.Passes[pass].Figure
+		all = append(all, ratio)
+		if s.Comparable(other, pass) {
+			steadily = append(steadily, ratio)
 		}
 	}
-	return medianOf(ratios)
+	if len(steadily) > 0 {
+		return medianOf(steadily)
+	}
+	return medianOf(all)
+}
+
+// Comparable reports whether there is a ratio in a pass, and the CPUs were at the same distance
+// for both sides.
+func (s *Side) Comparable(other *Side, pass int) bool {
+	return s.both(other, pass) && alike(s.Passes[pass].Apart, other.Passes[pass].Apart)
+}
+
+// Compared counts the passes that are comparable, and those in which there is a ratio.
+func (s *Side) Compared(other *Side) (steadily, all int) {
+	for pass := range s.Passes {
+		if s.both(other, pass) {
+			all++
+		}
+		if s.Comparable(other, pass) {
+			steadily++
+		}
+	}
+	return steadily, all
+}
+
+// both reports whether there is a ratio in a pass.
+func (s *Side) both(other *Side, pass int) bool {
+	return pass < len(s.Passes) && pass < len(other.Passes) && s.Passes[pass].figure() &&
+		other.Passes[pass].figure() && other.Passes[pass].Figure != 0
 }

@@ -46,7 +46,7 @@ const (
 	Unasked Verdict = ""        // the row has no such target
 	Reached Verdict = "reached" // mp's figure is as good, or better
 	Missed  Verdict = "missed"
-	Unknown Verdict = "unknown" // there is no figure, or nothing to compare with
+	Unknown Verdict = "unknown" // there is no figure, or nothing that can be compared with it
 )
 
 // Verdict compares mp's figure with a target.
@@ -75,6 +75,9 @@ func (r *Row) compared(t *Target) float64 {
 	}
 	other := r.first(t.To)
 	if other == nil {
+		return math.NaN()
+	}
+	if steadily, _ := ours.Compared(other); steadily == 0 {
 		return math.NaN()
 	}
 	return ours.RatioTo(other)

@@ -66,6 +66,9 @@ func loan[E any](v *queueView[[]E], n int) (*shm.Object, []E, error) {
 }
 
 // Slice is the message, to be filled. It may not be used after Publish or Discard.
+//
+// Who copies a megabyte or more there does so in pieces of less: Go's copy goes round the CPU's
+// caches with so much at once, and the consumer reads it from memory, at a third of the speed.
 func (l *Loaned[E]) Slice() []E { return l.slice }
 
 // Publish puts the message into the queue, as Put does. After an error it is still

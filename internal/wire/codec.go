@@ -105,7 +105,7 @@ func (c *Codec[T]) Stride() int {
 // AppendAll appends what Append does for one after the other of vs, all at once. Only
 // if Stride is not negative.
 func (c *Codec[T]) AppendAll(dst []byte, vs []T) []byte {
-	return append(dst, shm.Raw(vs)...)
+	return appendMessage(dst, shm.Raw(vs))
 }
 
 // DecodeAll fills vs with as many values, of Stride bytes each, that src consists of.
@@ -114,7 +114,7 @@ func (c *Codec[T]) DecodeAll(src []byte, vs []T) error {
 	if len(src) != len(vs)*c.size {
 		return malformed(c.typ, "%d bytes instead of %d of them in %d each", len(src), len(vs), c.size)
 	}
-	copy(shm.Raw(vs), src)
+	copyMessage(shm.Raw(vs), src)
 	return nil
 }
 
@@ -233,7 +233,7 @@ func appendSlice(dst []byte, s []byte, n int) []byte {
 	}
 	b := memory(s, n)
 	dst = slices.Grow(dst, len(b)+1)
-	return append(append(dst, b...), sliceEnd)
+	return append(appendMessage(dst, b), sliceEnd)
 }
 
 func (c *Codec[T]) appendCBOR(dst []byte, v T) ([]byte, error) {
@@ -291,7 +291,7 @@ func (c *Codec[T]) decodeSliceInto(src []byte, v *T) error {
 		}
 	}
 	s := (*asBytes(v))[:len(body)/c.size]
-	copy(memory(s, c.size), body)
+	copyMessage(memory(s, c.size), body)
 	*asBytes(v) = s
 	return nil
 }
@@ -330,7 +330,7 @@ func (c *Codec[T]) decodeSlice(src []byte) (T, error) {
 		*asBytes(&v) = bytes.Clone(body) // without clearing the memory first
 	} else {
 		reflect.ValueOf(&v).Elem().Set(reflect.MakeSlice(c.typ, n, n))
-		copy(memory(*asBytes(&v), c.size), body)
+		copyMessage(memory(*asBytes(&v), c.size), body)
 	}
 	if c.bools != nil && !every(memory(*asBytes(&v), c.size), c.size, c.bools) {
 		return none, malformed(c.typ, "a bool that is neither true nor false")

@@ -15,10 +15,15 @@ type spares struct {
 }
 
 const (
-	maxSpares = 8        // of a queue
+	maxSpares = 16       // of a queue: more than the messages of one with room for some
 	minSpare  = 16 << 10 // smaller ones are as quickly made
 	maxSpare  = 64 << 20 // larger ones are too much to keep
+	muchSpare = 512 << 20
 )
+
+// mostSpares is how many blocks with room for n bytes a queue keeps, at most: so many that they have
+// no more than muchSpare together.
+func mostSpares(n int) int { return min(maxSpares, muchSpare/max(n, 1)) }
 
 func init() {
 	shm.OnPending(kindSpares, func(a *shm.Arena, mem []byte, stamp uint64) bool {
@@ -140,6 +145,9 @@ func (v *queueView[T]) letGo(parcel *shm.Object) {
 
 // put keeps a block, if there is a place for it.
 func (s *spares) put(parcel *shm.Object) bool {
+	if s.ring.Len() >= mostSpares(parcel.Room()) {
+		return false
+	}
 	cell, err := s.ring.TryClaim()
 	if err != nil {
 		return false

@@ -559,6 +559,39 @@ func TestALoanIsReadWhereItWasWritten(t *testing.T) {
 	require.LessOrEqual(t, inUse(), 3, "the queue, its spares, and one block")
 }
 
+func TestAQueueOfLongMessagesMakesNoNewBlocksInFlow(t *testing.T) {
+	const room = 8
+	q := newQueue[[]byte](t, room)
+	for range 3 { // it is full, one message is being written, and one read
+		var out []*Borrowed[byte]
+		for range room + 2 {
+			if q.Full() {
+				b, err := Borrow(t.Context(), q)
+				require.NoError(t, err)
+				out = append(out, b)
+			}
+			l, err := Loan(q, 100_000)
+			require.NoError(t, err)
+			require.NoError(t, l.Publish(t.Context()))
+		}
+		for !q.Empty() {
+			b, err := Borrow(t.Context(), q)
+			require.NoError(t, err)
+			out = append(out, b)
+		}
+		for _, b := range out {
+			b.Release()
+		}
+		require.Equal(t, 2+room+2, inUse(), "the queue, its spares, and all blocks")
+	}
+}
+
+func TestAQueueKeepsNotTooMuch(t *testing.T) {
+	for room, most := range map[int]int{minSpare: maxSpares, 1 << 20: maxSpares, 32 << 20: maxSpares, 33 << 20: 15, maxSpare: 8} {
+		require.Equal(t, most, mostSpares(room), room)
+	}
+}
+
 func TestLoansAndCopiesMix(t *testing.T) {
 	q := newQueue[[]uint64](t, 4)
 	for _, n := range []int{0, 1, 10, 60, 61, 62, 1000, 5000, 300_000} {

@@ -7,7 +7,8 @@
 // program that knows what it wants and need not survive anything), peers, and mp.
 // Each side of a row runs in processes of its own, pinned and warmed up, one side
 // after the other, and the whole several times over: in passes. A ratio is taken
-// within a pass, and what is printed is the middle of the passes' ratios.
+// within a pass, and what is printed is the middle of the passes' ratios. Those in
+// which a hypervisor moved the CPUs between the two sides do not count.
 //
 // It runs on Linux. It exits with 0, with 1 if it could not measure, or not mp, or if
 // -check found a row that does not reach what it must, with 2 if the flags make no

@@ -19,7 +19,7 @@ var lend = mp.Register("lend messages", func(ctx context.Context, p queuePost[[]
 	if err != nil {
 		return gauge.Tally{}, err
 	}
-	for content := make([]byte, p.Post.Job.Size); m.Tick(1); {
+	for content := bytesMessage(p.Post.Job.Size); m.Tick(1); {
 		loan, err := mp.Loan(p.Queue, len(content))
 		if err != nil {
 			return gauge.Tally{}, err
@@ -32,8 +32,8 @@ var lend = mp.Register("lend messages", func(ctx context.Context, p queuePost[[]
 	return gauge.Tally{}, nil
 })
 
-// fill fills a message in, as the limit does: by way of the caches, which Go's copy does not use
-// for a megabyte or more at once.
+// fill fills a message in, as the limit does: by way of the caches, round which Go's copy may go
+// with a megabyte or more at once.
 func fill(message, content []byte) {
 	const piece = 256 << 10
 	for len(message) > 0 {

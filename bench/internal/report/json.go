@@ -21,7 +21,8 @@ type record struct {
 	High    *float64  `json:"high"`
 	Passes  int       `json:"passes"`
 	Slow    int       `json:"slow_passes"`
-	Moved   int       `json:"moved_passes"` // that tell nothing of mp and its base or limit
+	Moved   int       `json:"moved_passes"`   // that tell nothing of mp and its base, or else the limit
+	Again   int       `json:"measured_again"` // mp, as the CPUs had been moved
 	Canary  []float64 `json:"core_to_core_ns"`
 	Limit   *float64  `json:"limit"`
 	Ratio   *float64  `json:"ratio"` // to the limit
@@ -84,6 +85,7 @@ func newRecord(r *result.Report, row *result.Row) record {
 	}
 	ours, limit := row.Ours(), row.Limit()
 	rec.Moved, _ = row.Moved()
+	rec.Again = row.Again()
 	if ours != nil {
 		low, high := ours.Spread()
 		rec.Median, rec.P99 = in(row.Unit, ours.Median()), in(row.Unit, ours.P99())
@@ -93,7 +95,7 @@ func newRecord(r *result.Report, row *result.Row) record {
 		rec.Limit = in(row.Unit, limit.Median())
 	}
 	if ours != nil && limit != nil {
-		rec.Ratio = number(ours.RatioTo(limit))
+		rec.Ratio = ratio(ours, limit)
 	}
 	rec.Peer = newRival(row, row.BestPeer())
 	if s := row.Standard(); s != nil && s.Kind == result.Base {
@@ -118,7 +120,7 @@ func newRival(row *result.Row, s *result.Side) *rival {
 	}
 	r := &rival{Name: s.Name, Median: in(row.Unit, s.Median())}
 	if ours := row.Ours(); ours != nil {
-		r.Ratio = number(ours.RatioTo(s))
+		r.Ratio = ratio(ours, s)
 	}
 	return r
 }
@@ -152,6 +154,15 @@ func newEntry(u result.Unit, s *result.Side) entry {
 
 // in is a figure in its unit, or nil if it is none: JSON has no NaN.
 func in(u result.Unit, figure float64) *float64 { return number(u.Of(figure)) }
+
+// ratio is nil if it is only a rough one.
+func ratio(ours, other *result.Side) *float64 {
+	x, rough := ours.RatioTo(other)
+	if rough {
+		return nil
+	}
+	return number(x)
+}
 
 func number(x float64) *float64 {
 	if math.IsNaN(x) || math.IsInf(x, 0) {

@@ -9,7 +9,7 @@ import (
 )
 
 // legend says what the signs mean.
-const legend = "✓ reaches what it must, ✓✓ also what it aims at, ✗ does not, ? cannot be told; ratios are to the limit, or the row named, in the same pass"
+const legend = "✓ reaches what it must, ✓✓ also what it aims at, ✗ does not, ? cannot be told; ratios are to the limit, or the row named, in the same pass; ~ only of passes in which the CPUs were moved"
 
 // remarks are what a table has no room for.
 func remarks(r *result.Report) (lines []string) {
@@ -24,17 +24,26 @@ func remarks(r *result.Report) (lines []string) {
 		if row.Skipped != "" {
 			lines = append(lines, row.Name+": "+row.Skipped)
 		}
-		if moved, all := row.Moved(); moved > 0 && relative(row) {
-			lines = append(lines, fmt.Sprintf("%s: in %d of %d passes the CPUs were moved between mp and %s, and the ratio does not count",
-				row.Name, moved, all, row.Standard().Name))
-		}
+		lines = append(lines, moves(row)...)
 		lines = append(lines, notes(row)...)
 	}
 	return lines
 }
 
-// relative reports whether something is asked of a ratio.
-func relative(row *result.Row) bool { return row.Must != nil && row.Must.Relative() }
+// moves says what became of passes in which the CPUs were moved, where it makes a difference.
+func moves(row *result.Row) (lines []string) {
+	if row.Must == nil || !row.Must.Relative() {
+		return nil
+	}
+	if n := row.Again(); n > 0 {
+		lines = append(lines, fmt.Sprintf("%s: mp and %s were measured again %d times, as the CPUs had been moved", row.Name, row.Standard().Name, n))
+	}
+	if moved, all := row.Moved(); moved > 0 {
+		lines = append(lines, fmt.Sprintf("%s: in %d of %d passes the CPUs were moved nevertheless, and the ratio does not count",
+			row.Name, moved, all))
+	}
+	return lines
+}
 
 // reasons are why sides have no figures, with the rows that each is true of.
 func reasons(r *result.Report, what string, of func(*result.Side) string) (lines []string) {

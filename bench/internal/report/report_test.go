@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"math"
 	"regexp"
 	"strings"
 	"testing"
@@ -72,6 +73,7 @@ func sample() *result.Report {
 			s.Passes[0].Apart, s.Passes[1].Apart = result.Apart{Before: 100, After: 100}, result.Apart{Before: 100, After: 400}
 		}
 	}
+	r.Rows[0].Ours().Passes[0].Again = 3
 	last := r.Rows[len(r.Rows)-1]
 	last.Must, last.Aim = result.Times(3), result.Times(1)
 	return r
@@ -90,7 +92,8 @@ func TestTheTable(t *testing.T) {
 		"Python missing: no python3 here (trip)\n",
 		"Python failed: it fell over (rate)\n",
 		"mp missing: not written yet (takeover)\n",
-		"trip: in 1 of 2 passes the CPUs were moved between mp and C, and the ratio does not count\n",
+		"trip: in 1 of 2 passes the CPUs were moved nevertheless, and the ratio does not count\n",
+		"trip: mp and C were measured again 3 times, as the CPUs had been moved\n",
 		"takeover, Python: it waits for ever\n",
 		"spin: there is one CPU\n",
 		"scale/size/1024  ns",
@@ -102,6 +105,13 @@ func TestTheTable(t *testing.T) {
 
 // spaces are the padding of columns.
 var spaces = regexp.MustCompile(` +`)
+
+func TestARoughRatioHasASign(t *testing.T) {
+	assert.Equal(t, "1.50 ×", times(1.5, false))
+	assert.Equal(t, "~1.50 ×", times(1.5, true))
+	assert.Equal(t, "~2.00 × slower", advantage(result.Millions, 0.5, true))
+	assert.Empty(t, times(math.NaN(), true))
+}
 
 func TestColumnsAreAligned(t *testing.T) {
 	var b strings.Builder
@@ -117,7 +127,7 @@ func TestJSONHasOneObjectForEachRow(t *testing.T) {
 
 	assert.JSONEq(t, `{
 		"name": "trip", "title": "There & back", "unit": "ns", "better": "lower",
-		"median": 225, "p99": 450, "low": 150, "high": 300, "passes": 2, "slow_passes": 1, "moved_passes": 1, "core_to_core_ns": [100, 400],
+		"median": 225, "p99": 450, "low": 150, "high": 300, "passes": 2, "slow_passes": 1, "moved_passes": 1, "measured_again": 3, "core_to_core_ns": [100, 400],
 		"limit": 150, "ratio": 1.5, "peer": {"name": "pipe", "median": 45000, "ratio": 0.005},
 		"must": {"value": 1.8, "relative": true, "verdict": "reached"},
 		"aim": {"value": 1.2, "relative": true, "verdict": "missed"},

@@ -83,7 +83,8 @@ func peerCells(row *result.Row) []string {
 	}
 	compared := ""
 	if ours != nil && ours.Measured() {
-		compared = advantage(row.Unit, ours.RatioTo(best))
+		ratio, rough := ours.RatioTo(best)
+		compared = advantage(row.Unit, ratio, rough)
 	}
 	return []string{best.Name, figure(row, best), compared}
 }
@@ -112,26 +113,34 @@ func p99(row *result.Row, s *result.Side) string {
 	return ""
 }
 
-func times(ratio float64) string {
+func times(ratio float64, rough bool) string {
 	if math.IsNaN(ratio) {
 		return ""
 	}
-	return result.Digits(ratio) + " ×"
+	return roughly(rough) + result.Digits(ratio) + " ×"
+}
+
+func roughly(rough bool) string {
+	if rough {
+		return "~"
+	}
+	return ""
 }
 
 // advantage says how mp compares with a peer whose figure is a ratio less.
-func advantage(u result.Unit, ratio float64) string {
+func advantage(u result.Unit, ratio float64, rough bool) string {
+	about := roughly(rough)
 	switch {
 	case math.IsNaN(ratio) || ratio == 0:
 		return ""
 	case u.Higher && ratio < 1:
-		return result.Digits(1/ratio) + " × slower"
+		return about + result.Digits(1/ratio) + " × slower"
 	case u.Higher:
-		return result.Digits(ratio) + " × faster"
+		return about + result.Digits(ratio) + " × faster"
 	case ratio > 1:
-		return result.Digits(ratio) + " × more"
+		return about + result.Digits(ratio) + " × more"
 	}
-	return result.Digits(1/ratio) + " × less"
+	return about + result.Digits(1/ratio) + " × less"
 }
 
 // mark says in one sign how the row stands to what is asked.

@@ -5,7 +5,7 @@ package result
 type Apart struct{ Before, After float64 }
 
 // steady is how many times longer the way may be at one time than at another while the CPUs are
-// where they were. Where a hypervisor moves them it becomes 2 to 10 times as long.
+// where they were. Where a hypervisor moves them it becomes 2 to 10 times as long, or as short.
 const steady = 1.5
 
 // alike reports whether all was measured with the CPUs at the same distance, as far as can be

@@ -75,6 +75,15 @@ func (r *Row) Moved() (moved, all int) {
 	if ours == nil || standard == nil {
 		return 0, 0
 	}
-	steadily, all := ours.Compared(standard)
-	return all - steadily, all
+	return ours.MovedPasses(standard)
+}
+
+// Again counts how often mp was measured again, as the CPUs had been moved.
+func (r *Row) Again() (n int) {
+	if ours := r.Ours(); ours != nil {
+		for _, p := range ours.Passes {
+			n += p.Again
+		}
+	}
+	return n
 }

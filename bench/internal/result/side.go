@@ -32,6 +32,7 @@ type Side struct {
 type Pass struct {
 	*side.Sample // nil where it failed
 	Apart
+	Again int // how often it had been measured before, with the CPUs moved
 }
 
 // figure reports whether there is one.
@@ -98,20 +99,27 @@ func (s *Side) Note() string {
 	return ""
 }
 
-// Record puts down what a pass gave, in place of what it had given before.
+// Record puts down what the next pass gave, or what an earlier one gave in place of what it had
+// given before. A failure does not take a figure's place.
 func (s *Side) Record(pass int, p Pass) {
 	if pass == len(s.Passes) {
 		s.Passes = append(s.Passes, p)
+		return
 	}
-	s.Passes[pass] = p
+	if old := &s.Passes[pass]; p.Sample != nil {
+		p.Again = old.Again + 1
+		*old = p
+	} else {
+		old.Again++
+	}
 }
 
 // RatioTo is how many times another side's figure this one's is: the middle of the
 // passes' ratios, each of two figures of the same pass, because from one pass to
 // the next the machine may have changed. Passes in which the CPUs were moved between
-// the two do not count, unless there are no others. It is not a number if there is
-// no pass at all.
-func (s *Side) RatioTo(other *Side) float64 {
+// the two do not count. If no pass counts, all do, and it is rough. It is not a number if
+// there is no pass at all.
+func (s *Side) RatioTo(other *Side) (ratio float64, rough bool) {
 	var steadily, all []float64
 	for pass := range s.Passes {
 		if !s.both(other, pass) {
@@ -119,33 +127,33 @@ func (s *Side) RatioTo(other *Side) float64 {
 		}
 		ratio := s.Passes[pass].Figure / other.Passes[pass].Figure
 		all = append(all, ratio)
-		if s.Comparable(other, pass) {
+		if !s.Moved(other, pass) {
 			steadily = append(steadily, ratio)
 		}
 	}
 	if len(steadily) > 0 {
-		return medianOf(steadily)
+		return medianOf(steadily), false
 	}
-	return medianOf(all)
+	return medianOf(all), true
 }
 
-// Comparable reports whether there is a ratio in a pass, and the CPUs were at the same distance
-// for both sides.
-func (s *Side) Comparable(other *Side, pass int) bool {
-	return s.both(other, pass) && alike(s.Passes[pass].Apart, other.Passes[pass].Apart)
+// Moved reports whether there is a ratio in a pass that does not count: the CPUs were moved between
+// the two sides.
+func (s *Side) Moved(other *Side, pass int) bool {
+	return s.both(other, pass) && !alike(s.Passes[pass].Apart, other.Passes[pass].Apart)
 }
 
-// Compared counts the passes that are comparable, and those in which there is a ratio.
-func (s *Side) Compared(other *Side) (steadily, all int) {
+// MovedPasses counts those, out of the passes in which there is a ratio.
+func (s *Side) MovedPasses(other *Side) (moved, all int) {
 	for pass := range s.Passes {
 		if s.both(other, pass) {
 			all++
 		}
-		if s.Comparable(other, pass) {
-			steadily++
+		if s.Moved(other, pass) {
+			moved++
 		}
 	}
-	return steadily, all
+	return moved, all
 }
 
 // both reports whether there is a ratio in a pass.

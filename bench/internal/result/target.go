@@ -77,8 +77,9 @@ func (r *Row) compared(t *Target) float64 {
 	if other == nil {
 		return math.NaN()
 	}
-	if steadily, _ := ours.Compared(other); steadily == 0 {
-		return math.NaN()
+	if moved, all := ours.MovedPasses(other); 2*moved > all {
+		return math.NaN() // the others say too little
 	}
-	return ours.RatioTo(other)
+	ratio, _ := ours.RatioTo(other)
+	return ratio
 }

@@ -67,8 +67,9 @@ func loan[E any](v *queueView[[]E], n int) (*shm.Object, []E, error) {
 
 // Slice is the message, to be filled. It may not be used after Publish or Discard.
 //
-// Who copies a megabyte or more there does so in pieces of less: Go's copy goes round the CPU's
-// caches with so much at once, and the consumer reads it from memory, at a third of the speed.
+// To copy a message of some megabytes there in pieces of, say, 256 KiB can be much faster than at
+// once: on amd64, Go's copy of 1 MiB or more may go round the CPU's caches, and the consumer then
+// reads it from memory.
 func (l *Loaned[E]) Slice() []E { return l.slice }
 
 // Publish puts the message into the queue, as Put does. After an error it is still

@@ -15,15 +15,19 @@ type spares struct {
 }
 
 const (
-	maxSpares = 16       // of a queue: more than the messages of one with room for some
+	maxSpares = 16       // of a queue: one with room for 8 messages uses 10 in turns
 	minSpare  = 16 << 10 // smaller ones are as quickly made
 	maxSpare  = 64 << 20 // larger ones are too much to keep
-	muchSpare = 512 << 20
+
+	bigSpare     = 32 << 20
+	maxBigSpares = 8
 )
 
-// mostSpares is how many blocks with room for n bytes a queue keeps, at most: so many that they have
-// no more than muchSpare together.
-func mostSpares(n int) int { return min(maxSpares, muchSpare/max(n, 1)) }
+// keepsMore reports whether a queue that has so many spares keeps another one with room for n
+// bytes.
+func keepsMore(have, n int) bool {
+	return n >= minSpare && n <= maxSpare && (have < maxBigSpares || have < maxSpares && n <= bigSpare)
+}
 
 func init() {
 	shm.OnPending(kindSpares, func(a *shm.Arena, mem []byte, stamp uint64) bool {
@@ -145,7 +149,7 @@ func (v *queueView[T]) letGo(parcel *shm.Object) {
 
 // put keeps a block, if there is a place for it.
 func (s *spares) put(parcel *shm.Object) bool {
-	if s.ring.Len() >= mostSpares(parcel.Room()) {
+	if !keepsMore(s.ring.Len(), parcel.Room()) {
 		return false
 	}
 	cell, err := s.ring.TryClaim()

@@ -561,6 +561,7 @@ func TestALoanIsReadWhereItWasWritten(t *testing.T) {
 
 func TestAQueueOfLongMessagesMakesNoNewBlocksInFlow(t *testing.T) {
 	const room = 8
+	requireEmpty(t)
 	q := newQueue[[]byte](t, room)
 	for range 3 { // it is full, one message is being written, and one read
 		var out []*Borrowed[byte]
@@ -586,10 +587,33 @@ func TestAQueueOfLongMessagesMakesNoNewBlocksInFlow(t *testing.T) {
 	}
 }
 
-func TestAQueueKeepsNotTooMuch(t *testing.T) {
-	for room, most := range map[int]int{minSpare: maxSpares, 1 << 20: maxSpares, 32 << 20: maxSpares, 33 << 20: 15, maxSpare: 8} {
-		require.Equal(t, most, mostSpares(room), room)
+func TestAQueueKeepsFewOfTheBiggestBlocks(t *testing.T) {
+	const room = maxBigSpares + 1
+	for size, kept := range map[int]int{minSpare: room, bigSpare + 1: maxBigSpares} {
+		requireEmpty(t)
+		q, err := NewQueue[[]byte](room)
+		require.NoError(t, err)
+		var out [room]*Borrowed[byte]
+		for range out {
+			l, err := Loan(q, size)
+			require.NoError(t, err)
+			require.NoError(t, l.Publish(t.Context()))
+		}
+		for i := range out {
+			b, err := Borrow(t.Context(), q)
+			require.NoError(t, err)
+			out[i] = b
+		}
+		for _, b := range out {
+			b.Release()
+		}
+		require.Equal(t, 2+kept, inUse(), "the queue, its spares, and blocks for %d bytes", size)
+		require.NoError(t, q.Free())
 	}
+	require.True(t, keepsMore(maxSpares-1, bigSpare))
+	require.False(t, keepsMore(maxSpares, minSpare))
+	require.False(t, keepsMore(0, maxSpare+1))
+	require.False(t, keepsMore(0, minSpare-1))
 }
 
 func TestLoansAndCopiesMix(t *testing.T) {

@@ -1,6 +1,6 @@
 package wire
 
-// Go's copy goes round the caches where it has a megabyte or more to copy (runtime,
+// On amd64, Go's copy of a megabyte or more goes round the caches of most CPUs (runtime,
 // memmove_amd64.s), since a copy so long may be for later. A message is for now: its reader is
 // the next one to touch it, mostly from another CPU of the same cache. So it is copied in pieces,
 // unless it is so long that no cache would have all of it anyway.
@@ -9,7 +9,7 @@ const (
 	copyMost  = 8 << 20
 )
 
-// copyMessage is copy for the content of a message.
+// copyMessage is copy for the content of a message; the two do not overlap.
 func copyMessage(dst, src []byte) {
 	if len(src) > copyMost {
 		copy(dst, src)

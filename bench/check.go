@@ -37,7 +37,7 @@ func shortfall(row *result.Row) string {
 		return row.Skipped
 	case ours == nil || !ours.Measured():
 		return fmt.Sprintf("must reach %s, and there is no figure of mp", must)
-	case row.Verdict(row.Must) == result.Unknown && movedOften(row):
+	case row.Verdict(row.Must) == result.Unknown && row.Standard() != nil && ours.MovedMostly(row.Standard()):
 		return fmt.Sprintf("must reach %s, and in most passes the CPUs were moved between mp and the %s", must, row.Must.To)
 	case row.Verdict(row.Must) == result.Unknown:
 		return fmt.Sprintf("must reach %s, and there is no %s to compare with", must, row.Must.To)
@@ -46,9 +46,4 @@ func shortfall(row *result.Row) string {
 		return fmt.Sprintf("must reach %s the %s, is %s ×", must, row.Must.To, result.Digits(ratio))
 	}
 	return fmt.Sprintf("must reach %s, is %s", must, row.Unit.Format(ours.Median()))
-}
-
-func movedOften(row *result.Row) bool {
-	moved, all := row.Moved()
-	return 2*moved > all
 }

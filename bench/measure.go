@@ -180,7 +180,7 @@ func (l *lap) compare(ctx context.Context) error {
 	if l.quick || ours == nil || standard == nil || l.row.must == nil || !l.row.must.Relative() {
 		return nil
 	}
-	for n := 0; n < again && ours.Moved(standard, l.pass); n++ {
+	for tried := 0; tried < again && ours.Moved(standard, l.pass); tried++ {
 		for n := range l.order() {
 			if s := l.result.Sides[n]; s != ours && s != standard {
 				continue

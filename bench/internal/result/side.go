@@ -156,6 +156,12 @@ func (s *Side) MovedPasses(other *Side) (moved, all int) {
 	return moved, all
 }
 
+// MovedMostly reports whether those are more than half.
+func (s *Side) MovedMostly(other *Side) bool {
+	moved, all := s.MovedPasses(other)
+	return 2*moved > all
+}
+
 // both reports whether there is a ratio in a pass.
 func (s *Side) both(other *Side, pass int) bool {
 	return pass < len(s.Passes) && pass < len(other.Passes) && s.Passes[pass].figure() &&

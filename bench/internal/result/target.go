@@ -77,8 +77,8 @@ func (r *Row) compared(t *Target) float64 {
 	if other == nil {
 		return math.NaN()
 	}
-	if moved, all := ours.MovedPasses(other); 2*moved > all {
-		return math.NaN() // the others say too little
+	if ours.MovedMostly(other) {
+		return math.NaN() // the other passes say too little
 	}
 	ratio, _ := ours.RatioTo(other)
 	return ratio

@@ -23,10 +23,13 @@ const (
 	maxBigSpares = 8
 )
 
-// keepsMore reports whether a queue that has so many spares keeps another one with room for n
+// spareable reports whether blocks with room for n bytes are kept.
+func spareable(n int) bool { return n >= minSpare && n <= maxSpare }
+
+// keepsMore reports whether a queue that has so many spares keeps another one, with room for n
 // bytes.
 func keepsMore(have, n int) bool {
-	return n >= minSpare && n <= maxSpare && (have < maxBigSpares || have < maxSpares && n <= bigSpare)
+	return have < maxBigSpares || have < maxSpares && n <= bigSpare
 }
 
 func init() {
@@ -86,7 +89,7 @@ func (s *spares) close() {
 
 // parcel is a block for a message of n bytes, and its room.
 func (v *queueView[T]) parcel(n int) (*shm.Object, []byte, error) {
-	if n >= minSpare && n <= maxSpare {
+	if spareable(n) {
 		if p := v.spare(n); p != nil {
 			room, err := p.Payload()
 			return p, room, err
@@ -138,18 +141,19 @@ func (v *queueView[T]) letGo(parcel *shm.Object) {
 	if parcel == nil {
 		return
 	}
-	if n := parcel.Room(); n >= minSpare && n <= maxSpare {
+	if n := parcel.Room(); spareable(n) {
 		v.laySpares()
-		if s := v.openSpares(); s != nil && s.put(parcel) {
+		if s := v.openSpares(); s != nil && s.put(parcel, n) {
 			return
 		}
 	}
 	parcel.Close()
 }
 
-// put keeps a block, if there is a place for it.
-func (s *spares) put(parcel *shm.Object) bool {
-	if !keepsMore(s.ring.Len(), parcel.Room()) {
+// put keeps a block with room for n bytes, if there is a place for it. Of several processes that
+// do so at a time each may find the last place of the biggest.
+func (s *spares) put(parcel *shm.Object, n int) bool {
+	if !keepsMore(s.ring.Len(), n) {
 		return false
 	}
 	cell, err := s.ring.TryClaim()

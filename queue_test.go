@@ -612,8 +612,9 @@ func TestAQueueKeepsFewOfTheBiggestBlocks(t *testing.T) {
 	}
 	require.True(t, keepsMore(maxSpares-1, bigSpare))
 	require.False(t, keepsMore(maxSpares, minSpare))
-	require.False(t, keepsMore(0, maxSpare+1))
-	require.False(t, keepsMore(0, minSpare-1))
+	require.True(t, spareable(maxSpare))
+	require.False(t, spareable(maxSpare+1))
+	require.False(t, spareable(minSpare-1))
 }
 
 func TestLoansAndCopiesMix(t *testing.T) {

@@ -49,8 +49,8 @@ var mutants = []testkit.Mutant{
 		Wrong: "if ending != ErrEmpty {\n\t\t\treturn ending\n\t\t}\n\t\tif tail = r.m.tail.Load(); tail == r.head {",
 	}, {
 		Mistake: "change rings before the last change was seen", File: "spsc_turn.go", Model: "stream/headers/turns", Failure: "record",
-		Right: "passed := int64(head-w.turn&^turnToSmall) >= 0",
-		Wrong: "passed := true",
+		Right: "return w.tail == head && 2*size <= w.m.small.size()",
+		Wrong: "return w.tail-head <= size && 2*size <= w.m.small.size()",
 	}, {
 		Mistake: "go on in a ring that the writer is about to leave", File: "spsc_reader.go", Model: "stream/headers/turns", Failure: "record",
 		Right: "if int64(turn&^turnToSmall-head) <= 0 {",

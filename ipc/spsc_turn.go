@@ -17,13 +17,17 @@ package ipc
 //
 //   - to the large ring, when the small one has no room;
 //   - to the small ring, when it has to look how far the reader is, which in the large
-//     ring is once in a lap, and finds it at most one record behind.
+//     ring is once in a lap, and finds that it has read everything.
 //
-// Neither before the reader has passed the last turn. So what was written before that
-// is read, and the whole ring that the writer turns to is free; and whoever knows the
-// last turn and a position from the reader's on, knows the ring. The writer stores turn
-// before a tail beyond it, so a reader that sees the records sees the turn. Killed
-// between the two it has turned; the next writer goes on from there.
+// So the reader has passed the last turn before there is another: one to the small ring it
+// has passed as soon as that is made, and one to the large ring before the next to the small
+// one. What was written before the last turn is read when the next one comes, and the whole
+// ring that the writer turns to is free. (If it turned to the small ring with a record unread, it
+// could not turn to the large one before that was read: the stream would be full with nine
+// records, as it once was.) Whoever knows the last turn and a position from the reader's on,
+// knows the ring. The writer stores turn before a tail beyond it, so a reader that sees the
+// records sees the turn. Killed between the two it has turned; the next writer goes on from
+// there.
 type streamRing struct {
 	records []byte
 	mask    uint64
@@ -105,12 +109,11 @@ func (w *StreamWriter) turned(head, size uint64) bool {
 }
 
 func (w *StreamWriter) mayTurn(head, size uint64) bool {
-	passed := int64(head-w.turn&^turnToSmall) >= 0
-	if w.m.small.size() == 0 || !passed {
+	if w.m.small.size() == 0 {
 		return false
 	}
 	if w.turn&turnToSmall != 0 {
 		return true
 	}
-	return w.tail-head <= size && 2*size <= w.m.small.size()
+	return w.tail == head && 2*size <= w.m.small.size()
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/mpgo/mp/shm"
 )
@@ -126,4 +127,31 @@ func TestADamagedTurn(t *testing.T) {
 		_, err = OpenWriter(newWorld(t).mate(), mem)
 		require.Equal(t, damaged.writer, errors.Is(err, shm.ErrDamaged), "writer, turn %#x: %v", turn, err)
 	}
+}
+
+// However many records are sent in a row before they are read, and wherever that begins, there is
+// room for as many as the large ring has.
+func TestAStreamHasRoomForItsCapacity(t *testing.T) {
+	const length, capacity = 64, 4096
+	rapid.Check(t, func(rt *rapid.T) {
+		size, err := StreamSize(capacity)
+		require.NoError(rt, err)
+		mem := alignTo(make([]byte, size+cellAlign), cellAlign)[:size]
+		require.NoError(rt, InitFixedStream(mem, capacity, length))
+		world := newWorld(t)
+		w, err := OpenWriter(world.mate(), mem)
+		require.NoError(rt, err)
+		r, err := OpenReader(world.mate(), mem)
+		require.NoError(rt, err)
+		for range 100 {
+			row := rapid.IntRange(1, capacity/length).Draw(rt, "row")
+			for i := range row {
+				require.NoError(rt, w.TryPut(make([]byte, length)), "record %d of %d that nobody has read", i, row)
+			}
+			for range row {
+				_, err := r.TryGet(nil)
+				require.NoError(rt, err)
+			}
+		}
+	})
 }

@@ -11,8 +11,8 @@ import (
 )
 
 var (
-	fixedPipe = newPipeWork("message", fixedMessage, readFixed)
-	bytesPipe = newPipeWork("bytes", bytesMessage, readBytes)
+	fixedPipe = newPipeWork("message", fixedMessage, sendFixed, receiveFixed)
+	bytesPipe = newPipeWork("bytes", bytesMessage, sendBytes, receiveBytes)
 )
 
 func roundTrip(job side.Job) (side.Sample, error) {
@@ -34,12 +34,13 @@ func oneWay(job side.Job) (side.Sample, error) {
 
 // A pipeWork moves messages of a type through a pipe.
 type pipeWork[T any] struct {
-	sample func(size int) T
-	read   func([]T) uint64 // looks at all of some messages
-	ping   *mp.Func[pipePost[T], side.Sample]
-	echo   *mp.Func[pipePost[T], gauge.Tally]
-	write  *mp.Func[pipePost[T], gauge.Tally]
-	count  *mp.Func[pipePost[T], gauge.Tally]
+	sample  func(size int) T
+	send    func(context.Context, *mp.Conn[T], T) error            // again and again, until it fails
+	receive func(context.Context, *mp.Conn[T], *gauge.Meter) error // as long as there is to be measured; looks at all of each
+	ping    *mp.Func[pipePost[T], side.Sample]
+	echo    *mp.Func[pipePost[T], gauge.Tally]
+	write   *mp.Func[pipePost[T], gauge.Tally]
+	count   *mp.Func[pipePost[T], gauge.Tally]
 }
 
 // A pipePost is what the process at one end is told.
@@ -48,8 +49,10 @@ type pipePost[T any] struct {
 	End  *mp.Conn[T]
 }
 
-func newPipeWork[T any](name string, sample func(int) T, read func([]T) uint64) *pipeWork[T] {
-	w := &pipeWork[T]{sample: sample, read: read}
+func newPipeWork[T any](name string, sample func(int) T, send func(context.Context, *mp.Conn[T], T) error,
+	receive func(context.Context, *mp.Conn[T], *gauge.Meter) error,
+) *pipeWork[T] {
+	w := &pipeWork[T]{sample: sample, send: send, receive: receive}
 	w.ping = mp.Register("ping "+name, w.pinger)
 	w.echo = mp.Register("echo "+name, w.echoer)
 	w.write = mp.Register("write "+name, w.writer)
@@ -202,11 +205,8 @@ func (w *pipeWork[T]) writer(ctx context.Context, p pipePost[T]) (gauge.Tally, e
 	if _, err := p.Post.take(ctx); err != nil {
 		return gauge.Tally{}, err
 	}
-	for message := w.sample(p.Post.Job.Size); ; {
-		if err := p.End.Send(ctx, message); err != nil {
-			return gauge.Tally{}, nil // the reader has closed, or is gone
-		}
-	}
+	_ = w.send(ctx, p.End, w.sample(p.Post.Job.Size)) // the reader has closed, or is gone
+	return gauge.Tally{}, nil
 }
 
 // counter reads as long as there is to be measured.
@@ -216,12 +216,53 @@ func (w *pipeWork[T]) counter(ctx context.Context, p pipePost[T]) (gauge.Tally, 
 		return gauge.Tally{}, err
 	}
 	defer p.End.Close()
-	var sum uint64
-	for into := make([]T, 1); m.Tick(1); sum += w.read(into) {
-		if err := p.End.RecvInto(ctx, &into[0]); err != nil {
-			return gauge.Tally{}, err
+	if err := w.receive(ctx, p.End, m); err != nil {
+		return gauge.Tally{}, err
+	}
+	return m.Tally(), nil
+}
+
+// These loops are there once for each type, as a program would have them, and as the C program
+// has its own: what is called through a variable for each message took 5 to 9 ns of 20.
+
+func sendFixed(ctx context.Context, end *mp.Conn[message], m message) error {
+	for {
+		if err := end.Send(ctx, m); err != nil {
+			return err
 		}
 	}
+}
+
+func receiveFixed(ctx context.Context, end *mp.Conn[message], m *gauge.Meter) error {
+	var into message
+	var sum uint64
+	for m.Tick(1) {
+		if err := end.RecvInto(ctx, &into); err != nil {
+			return err
+		}
+		sum += gauge.ReadLine((*[64]byte)(&into))
+	}
 	sink.Store(sum)
-	return m.Tally(), nil
+	return nil
+}
+
+func sendBytes(ctx context.Context, end *mp.Conn[[]byte], m []byte) error {
+	for {
+		if err := end.Send(ctx, m); err != nil {
+			return err
+		}
+	}
+}
+
+func receiveBytes(ctx context.Context, end *mp.Conn[[]byte], m *gauge.Meter) error {
+	var into []byte
+	var sum uint64
+	for m.Tick(1) {
+		if err := end.RecvInto(ctx, &into); err != nil {
+			return err
+		}
+		sum += gauge.Read(into)
+	}
+	sink.Store(sum)
+	return nil
 }

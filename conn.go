@@ -9,6 +9,7 @@ import (
 	"github.com/mpgo/mp/internal/goroutine"
 	"github.com/mpgo/mp/internal/spin"
 	"github.com/mpgo/mp/internal/wire"
+	"github.com/mpgo/mp/ipc"
 	"github.com/mpgo/mp/shm"
 )
 
@@ -65,27 +66,47 @@ type connView[T any] struct {
 // CloseSend, ErrMoved if the end was sent away, ErrOneWay, ErrTooLarge, ctx's, one of
 // encoding v, or of a lack of shared memory. Only a Send that has to wait is sure to
 // look at ctx: to do so costs as much as a short message. Python: send, send_bytes.
+//
+//go:nocheckptr
 func (c *Conn[T]) Send(ctx context.Context, v T) error {
-	if s := c.share; s != nil && s.view.pushes && !s.freed.Load() {
-		if w := s.view.out.w.Load(); w != nil {
-			err := w.Push(ctx, shm.Pointer(&v))
-			runtime.KeepAlive(c)
-			return err
+	var here byte
+	if s := c.share; s != nil {
+		if f := s.quick.out.Load(); f != nil && f.Is(&here) {
+			end, trouble := f.Begin()
+			if trouble != 0 {
+				trouble = f.Again(end)
+			}
+			if trouble == 0 {
+				if f.Hears() == 0 {
+					*ipc.RecordOf[T](f) = v
+					f.Tell()
+					if waiting := f.End(end); waiting != 0 || f.Due(end) {
+						f.After(waiting)
+					}
+					runtime.KeepAlive(c)
+					return nil
+				}
+			}
+			f.Undo()
 		}
 	}
-	return c.sendAny(ctx, &v)
+	return c.sendNext(ctx, &v, goroutine.At(&here))
 }
 
 // TrySend is Send, but returns ErrFull where Send would wait.
-func (c *Conn[T]) TrySend(v T) error {
+func (c *Conn[T]) TrySend(v T) error { return c.Send(atOnce, v) }
+
+// sendNext sends v for the goroutine at a place. If that has the favour then, Send knows it.
+func (c *Conn[T]) sendNext(ctx context.Context, v *T, at goroutine.Place) error {
 	if s := c.share; s != nil && s.view.pushes && !s.freed.Load() {
 		if w := s.view.out.w.Load(); w != nil {
-			err := w.Push(atOnce, shm.Pointer(&v))
+			err := w.Push(ctx, shm.Pointer(v), at)
+			hasten(&s.quick.out, w.Favoured(), &s.freed)
 			runtime.KeepAlive(c)
 			return err
 		}
 	}
-	return c.sendAny(atOnce, &v)
+	return c.sendAny(ctx, v)
 }
 
 // sendAny sends whatever there is. With atOnce it does not wait.
@@ -201,11 +222,40 @@ func (c *Conn[T]) Recv(ctx context.Context) (v T, err error) {
 // *v has, up to its capacity, if that suffices; else *v gets new memory. After an error
 // *v is as it was. Python: recv_bytes_into, which raises BufferTooShort where this makes
 // room.
+//
+//go:nocheckptr
 func (c *Conn[T]) RecvInto(ctx context.Context, v *T) error {
 	_ = *v // nobody waits, or has the end, when this panics
+	var here byte
+	if s := c.share; s != nil {
+		if f := s.quick.in.Load(); f != nil && f.Is(&here) {
+			next, trouble := f.Begin()
+			if trouble == 0 {
+				if f.Reaches() == 0 {
+					if ipc.IsLine[T]() {
+						f.ReadLine(shm.Pointer(v))
+					} else {
+						f.Read(shm.Pointer(v))
+					}
+					if f.End(next) != 0 {
+						f.Wake()
+					}
+					runtime.KeepAlive(c)
+					return nil
+				}
+			}
+			f.Undo()
+		}
+	}
+	return c.recvNext(ctx, v, goroutine.At(&here))
+}
+
+// recvNext receives for the goroutine at a place. If that has the favour then, RecvInto knows it.
+func (c *Conn[T]) recvNext(ctx context.Context, v *T, at goroutine.Place) error {
 	if s := c.share; s != nil && s.view.pulls && !s.freed.Load() {
 		if r := s.view.in.r.Load(); r != nil {
-			err := r.Pull(ctx, shm.Pointer(v))
+			err := r.Pull(ctx, shm.Pointer(v), at)
+			hasten(&s.quick.in, r.Favoured(), &s.freed)
 			runtime.KeepAlive(c)
 			return err
 		}
@@ -230,7 +280,9 @@ func (c *Conn[T]) TryRecvInto(v *T) error {
 	if s := c.share; s != nil && !s.freed.Load() {
 		if r := s.view.in.r.Load(); r != nil {
 			if s.view.pulls {
-				err := r.TryPull(shm.Pointer(v), tryLooks)
+				var here byte
+				err := r.TryPull(shm.Pointer(v), goroutine.At(&here), tryLooks)
+				hasten(&s.quick.in, r.Favoured(), &s.freed)
 				runtime.KeepAlive(c)
 				return err
 			}

@@ -56,7 +56,14 @@ type share[V any] struct {
 	view  V
 	freed atomic.Bool
 	clean runtime.Cleanup
-	quick atomic.Pointer[ipc.Ring] // of a Queue's handle: see quicken
+	quick quickWays
+}
+
+// quickWays are where a handle's goroutines go without any other look, if there are any: see
+// hasten. They end with the handle.
+type quickWays struct {
+	ring    atomic.Pointer[ipc.Ring]     // of a Queue
+	out, in atomic.Pointer[ipc.Favoured] // of a Conn
 }
 
 // A descriptor is a type without values of interest.
@@ -129,9 +136,24 @@ func (h *handle[V, D]) free() error {
 	if h.share == nil || h.freed.Swap(true) {
 		return h.unusable()
 	}
+	h.quick.ring.Store(nil) // after freed was set: see hasten
+	h.quick.out.Store(nil)
+	h.quick.in.Store(nil)
 	h.clean.Stop()
 	h.obj.Close()
 	return nil
+}
+
+// hasten has the goroutines of a handle go by a quick way from now on. It does nothing for a
+// handle that is freed meanwhile: who of this and free stores last has seen that.
+func hasten[W any](way *atomic.Pointer[W], to *W, freed *atomic.Bool) {
+	if way.Load() == to {
+		return
+	}
+	way.Store(to)
+	if freed.Load() {
+		way.Store(nil)
+	}
 }
 
 // WireRef names the object in messages.

@@ -32,7 +32,8 @@ type pipeEnd struct {
 	state endState
 }
 
-// An outlet is the sending direction. Its baton guards the use of w, but for Push.
+// An outlet is the sending direction. Its baton guards the use of w, but for Push
+// and its steps (ipc.Favoured).
 type outlet struct {
 	baton baton
 	w     atomic.Pointer[ipc.StreamWriter]
@@ -41,7 +42,7 @@ type outlet struct {
 }
 
 // An inlet is the receiving direction. Its baton guards the use of r, but for Pull
-// and what makes r a Source.
+// and its steps, and what makes r a Source.
 type inlet struct {
 	baton baton
 	r     atomic.Pointer[ipc.StreamReader]

@@ -255,7 +255,7 @@ func (q *Queue[T]) put(ctx context.Context, v T) error {
 		return q.unusable()
 	}
 	if q.view.raw {
-		q.quicken()
+		hasten(&q.quick.ring, q.view.Ring, &q.freed)
 	}
 	err := q.view.put(ctx, v)
 	runtime.KeepAlive(q)
@@ -302,7 +302,7 @@ func (q *Queue[T]) get(ctx context.Context, v *T) error {
 		return q.unusable()
 	}
 	if q.view.raw {
-		q.quicken()
+		hasten(&q.quick.ring, q.view.Ring, &q.freed)
 	}
 	err := q.view.get(ctx, v, nil)
 	runtime.KeepAlive(q)
@@ -398,32 +398,13 @@ func (q *Queue[T]) String() string {
 // Free gives this handle back; it cannot be used any more. The queue goes on for
 // those who have handles. Messages that nobody can get any more are dropped. Who waits
 // by this handle, in another goroutine, gets ErrClosed.
-func (q *Queue[T]) Free() error {
-	err := q.free()
-	if s := q.share; s != nil {
-		s.quick.Store(nil) // after freed was set: see quicken
-	}
-	return err
-}
+func (q *Queue[T]) Free() error { return q.free() }
 
 // ring is where Put and Get of messages that are plain memory go without any other look, or
 // nil.
 func (q *Queue[T]) ring() *ipc.Ring {
 	if s := q.share; s != nil {
-		return s.quick.Load()
+		return s.quick.ring.Load()
 	}
 	return nil
-}
-
-// quicken has them go there from now on. It comes with the first of them, and does nothing for
-// a handle that is freed meanwhile: who of this and Free stores last has seen that.
-func (q *Queue[T]) quicken() {
-	s := q.share
-	if s.quick.Load() != nil {
-		return
-	}
-	s.quick.Store(s.view.Ring)
-	if s.freed.Load() {
-		s.quick.Store(nil)
-	}
 }

@@ -151,7 +151,7 @@ func TestWaitSeesEnds(t *testing.T) {
 }
 
 // awaited reports whether somebody of this process has announced a sleep at c.
-func awaited[T any](c *Conn[T]) bool { return connWord(c, 8).Load() != 0 }
+func awaited[T any](c *Conn[T]) bool { return connWord(c, 16).Load() != 0 }
 
 func TestWaitForNothingWaitsForTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

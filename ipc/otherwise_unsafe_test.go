@@ -43,7 +43,7 @@ func TestWhatIsReceivedOtherwiseFollowsTheStack(t *testing.T) {
 	go func() {
 		var v uint64
 		// SAFETY: the variable is alive.
-		if err := r.Pull(atOnce, unsafe.Pointer(&v)); err != nil {
+		if err := r.Pull(atOnce, unsafe.Pointer(&v), goroutine.Place{}); err != nil {
 			t.Error(err)
 		}
 		got <- v

@@ -155,6 +155,8 @@ const (
 	_ = -(unsafe.Offsetof(ringWords{}.head) ^ 512)
 	_ = -(unsafe.Offsetof(ringGeometry{}.chained) ^ 32)
 	_ = -(unsafe.Offsetof(ringGeometry{}.notes) ^ 16)
+	_ = -(unsafe.Offsetof(streamEnd{}.closed) ^ 8) // and barrier, which are looked at as one
+	_ = -(unsafe.Offsetof(streamEnd{}.barrier) ^ 12)
 	_ = -(unsafe.Sizeof(leaseHeader{}) ^ leaseHeaderSize)
 	_ = -(unsafe.Sizeof(leaseGeometry{}) ^ 20)
 )

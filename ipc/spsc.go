@@ -153,10 +153,10 @@ func findEdges(mem []byte) *streamEdges {
 // A streamEnd is what an end says of itself.
 type streamEnd struct {
 	owner   shared.Uint32 // incarnation; written by who opens, and hands over
-	closed  shared.Uint32 // endOpen, then another for ever; written by the owner, or Lose
-	waiting shared.Uint32 // 1: wake me; written by the owner, cleared by the peer
 	rung    shared.Uint32 // raised by the peer; the owner sleeps on it
+	closed  shared.Uint32 // endOpen, then another for ever; written by the owner, or Lose
 	barrier shared.Uint32 // 1: I make the barrier before I sleep; by the owner
+	waiting shared.Uint32 // 1: wake me; written by the owner, cleared by the peer
 }
 
 // What closed says.
@@ -170,7 +170,7 @@ const (
 const MaxStreamCapacity = 1 << 31
 
 const (
-	streamMagic  = 0x3153_706d // "mpS1"
+	streamMagic  = 0x3253_706d // "mpS2"
 	streamHeader = 640
 	recordHeader = 16
 	recordAlign  = 16

@@ -82,6 +82,16 @@ func (s *streamEnd) ring() {
 	futex.WakeAll(&s.rung)
 }
 
+// wakePeer is ring, if the peer waits, for who has published without whatever keeps the end: it
+// may be given up meanwhile, and who does that wakes the peer.
+func (e *end) wakePeer() {
+	e.gate.enter()
+	defer e.gate.leave()
+	if !e.gate.closed.Load() && e.peer.waiting.Load() != 0 {
+		e.peer.ring()
+	}
+}
+
 // announce comes before the last look before sleeping. It returns the value of
 // rung to sleep on.
 func (e *end) announce() uint32 {
@@ -134,6 +144,9 @@ func (e *end) Interrupt() {
 // it, and goes on where this one stopped.
 func (e *end) HandOver() {
 	e.Interrupt()
+	if e.peer.waiting.Load() != 0 {
+		e.peer.ring() // perhaps for what was published last; see wakePeer
+	}
 	e.mine.waiting.Store(0)
 	e.mine.owner.CompareAndSwap(uint32(e.d.Self()), uint32(shm.Nobody))
 }

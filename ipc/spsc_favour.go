@@ -5,12 +5,11 @@ import (
 	"sync/atomic"
 
 	"github.com/mpgo/mp/internal/goroutine"
-	"github.com/mpgo/mp/internal/shared"
 	"github.com/mpgo/mp/internal/sys"
 )
 
-// A favour lets one goroutine of a process use an end of a stream, by Push or Pull,
-// without a lock while others might want to, for next to nothing. A lock costs an
+// A favour lets one goroutine of a process use an end of a stream, by Push or Pull, or by
+// their steps (see Favoured), without a lock while others might want to, for next to nothing. A lock costs an
 // operation that waits until all that was stored before is in the cache: for a
 // writer in flow that means that it waits for the reader's lines at each record.
 //
@@ -20,7 +19,7 @@ import (
 // there: so that (c) looks at nothing that another process could change.
 //
 //	Push, Pull                              withdraw, under the lock
-//	(1) look: the favour is mine            (a) nobody has the favour; else, if it was given back, done
+//	(1) look: the favour is mine, or was    (a) nobody has the favour; if it was given back, done is the position
 //	(2) next = done + a record              (b) sys.Barrier
 //	(3) look again: it is still             (c) wait while next is not done
 //	(4) copy the record
@@ -43,29 +42,23 @@ import (
 // takes no call, and all that a function needs after a call it stores before, see Push.
 // So who has the favour is, strictly, whoever has a block of stack. That is one goroutine
 // at a time, and cannot change from (1) to (6), as nothing is called there but what
-// is go:nosplit. Before it does anything else with the end it gives the favour back, by
-// one CAS; the position remains in the record.
+// is go:nosplit, or inlined. Before it does anything else with the end it gives the favour
+// back, by one CAS; the position remains in the record.
+//
+// (1) may be a look at a Favoured that was kept from earlier, whose favour may be gone: (3) finds
+// that out, and (2) is undone. So who finds that the favour was given back takes done for the
+// position, and not next; and the favour is granted to it meanwhile only by the same goroutine,
+// which then has that block of stack to itself. What must not be touched once the end is
+// given up, as the memory may be another's, is touched from (3) to (6) only: withdraw
+// waits for that. Whether the peer waits is read before (6), too; see wakePeer.
 type favour struct {
-	to atomic.Pointer[favoured]
+	to atomic.Pointer[Favoured]
 
 	// Guarded by the lock of those who use the end in other ways.
-	granted *favoured // who has the favour, or has given it back, or nil
-	last    *favoured // whom it was granted to, or who came last
+	granted *Favoured // who has the favour, or has given it back, or nil
+	last    *Favoured // whom it was granted to, or who came last
 	row     uint32    // how often in a row that one came
 	needed  uint32    // how often it takes
-}
-
-// favoured is one goroutine with an end. Only it writes next, while it has the favour, and
-// only it uses the hints.
-type favoured struct {
-	block      uintptr // of its stack
-	next, done shared.Uint64
-	goroutine  uintptr // as far as known, for what the favour is worth
-
-	// Hints of a reader.
-	ahead *shared.Uint64 // where the record after the last that it knew of would begin, or nil
-	found uint64         // bytes of records that were there when it looked last
-	_     [16]byte       // a line of its own
 }
 
 const (
@@ -76,7 +69,7 @@ const (
 // of returns the record of the goroutine at a place, if it has the favour.
 //
 //go:nosplit
-func (f *favour) of(at goroutine.Place) *favoured {
+func (f *favour) of(at goroutine.Place) *Favoured {
 	if to := f.to.Load(); to != nil && to.block == at.Block() {
 		return to
 	}
@@ -95,10 +88,10 @@ func (f *favour) giveBack(at goroutine.Place) {
 
 // grant gives the favour to the calling goroutine, if it has come often enough from
 // there.
-func (f *favour) grant(position uint64, at goroutine.Place) {
+func (f *favour) grant(position uint64, way favouredWay, at goroutine.Place) {
 	me, block := goroutine.Self(), at.Block()
 	if f.last == nil || f.last.goroutine != me || f.last.block != block {
-		f.last, f.row = &favoured{goroutine: me, block: block}, 0
+		f.last, f.row = &Favoured{favour: f, goroutine: me, block: block}, 0
 	}
 	if f.row < max(f.needed, fewInARow) {
 		f.row++
@@ -107,6 +100,7 @@ func (f *favour) grant(position uint64, at goroutine.Place) {
 	if block != 0 {
 		f.last.next.Store(position)
 		f.last.done.Store(position)
+		f.last.favouredWay = way
 		f.granted = f.last
 		f.to.Store(f.last)
 	}
@@ -121,7 +115,7 @@ func (f *favour) withdraw() (position uint64, was bool) {
 	}
 	f.granted = nil
 	if f.to.Load() == nil {
-		return granted.next.Load(), true // given back: it is not under way
+		return granted.done.Load(), true // given back: nothing is under way; but see (1) on next
 	}
 	f.to.Store(nil)
 	if granted.goroutine != goroutine.Self() {

@@ -20,6 +20,7 @@ func TestFavourProtocol(t *testing.T) {
 		"with the position read a second time": {rereads: true},
 		"given back before all is done":        {givesBackEarly: true},
 		"taken for given back when it is not":  {neverWaits: true},
+		"next of who has given it back":        {readsNext: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, m.right, m.holds(t))
@@ -29,7 +30,7 @@ func TestFavourProtocol(t *testing.T) {
 
 // A favourModel is the protocol, or what it would be with something left out.
 type favourModel struct {
-	right, noBarrier, noSecondLook, noWait, rereads, givesBackEarly, neverWaits bool
+	right, noBarrier, noSecondLook, noWait, rereads, givesBackEarly, neverWaits, readsNext bool
 }
 
 // What the two share, by number.
@@ -128,8 +129,8 @@ func (m favourModel) pushes(s favourState) []favourState {
 	}
 	switch s.push {
 	case "1":
-		s.push = "2"
-		if s.load(modelTo) == 0 || s.load(modelShared) == modelPushes {
+		s.push = "2" // whoever was favoured once may think so for ever
+		if s.load(modelShared) == modelPushes {
 			s.push = "done"
 			break
 		}
@@ -142,7 +143,7 @@ func (m favourModel) pushes(s favourState) []favourState {
 		s.push = "4"
 		if s.load(modelTo) == 0 && !m.noSecondLook {
 			s = s.store(modelNext, s.at)
-			s.push = "done"
+			s.push = "1"
 		}
 	case "4":
 		s.push = "5"
@@ -169,7 +170,7 @@ func (s favourState) givenBack() favourState {
 	}
 	s.memory[modelTo] = 0
 	if s.push == "2" {
-		s.push = "done"
+		s.push = "1"
 	}
 	return s
 }
@@ -180,7 +181,10 @@ func (m favourModel) withdraws(s favourState) []favourState {
 	case "a":
 		s.withdraw = "a, not given back"
 		if s.memory[modelTo] == 0 || m.neverWaits {
-			s.position = s.memory[modelNext]
+			s.position = s.memory[modelDone]
+			if m.readsNext {
+				s.position = s.memory[modelNext]
+			}
 			s.withdraw = "holds the lock"
 		}
 	case "a, not given back":

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mpgo/mp/internal/goroutine"
 )
 
 // The favour is withdrawn all the time from goroutines in the middle of Push and Pull:
@@ -105,6 +107,8 @@ func TestFavourIsWithdrawnFromRunningGoroutines(t *testing.T) {
 	all.Wait()
 	require.Equal(t, sent, got)
 	require.NotZero(t, got)
+	require.NotZero(t, w.byStep.Load())
+	require.NotZero(t, r.byStep.Load())
 }
 
 // Goroutines come, send from the depth of stacks that grow, shrink and move, and go, so that
@@ -149,7 +153,11 @@ func TestFavourWhileStacksMove(t *testing.T) {
 	}
 	<-over
 	require.ErrorIs(t, n.r.tryPull(msg[:], 1), ErrEmpty)
-	t.Logf("%d of %d records by Push alone", senders*lives*records-n.w.slow, senders*lives*records)
+	if n.w.reached {
+		require.NotZero(t, n.w.byStep.Load())
+	}
+	t.Logf("%d of %d records by Push alone or less, %d by the steps of who is favoured",
+		senders*lives*records-n.w.slow, senders*lives*records, n.w.byStep.Load())
 }
 
 // deepSend sends from so many KiB further down the stack.
@@ -164,4 +172,52 @@ func deepSend(t *testing.T, ctx context.Context, w *pusher, word uint64, depth i
 		t.Error(err)
 	}
 	return room[word%1024]
+}
+
+// Who publishes by the favour looks for who waits when the end may be given up already, and
+// its memory somebody else's: who gives it up wakes the peer, and nobody touches it later.
+func TestWhoGivesAnEndUpWakesThePeer(t *testing.T) {
+	for name, giveUp := range map[string]func(*StreamWriter){
+		"handed over": (*StreamWriter).HandOver,
+		"closed":      func(w *StreamWriter) { _ = w.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newCounted(t, newWorld(t))
+			peer := n.w.peer
+			peer.waiting.Store(1)
+			giveUp(n.w.StreamWriter)
+			require.Zero(t, peer.waiting.Load())
+			require.EqualValues(t, 1, peer.rung.Load())
+			peer.waiting.Store(1)
+			n.w.wakePeer()
+			require.EqualValues(t, 1, peer.waiting.Load(), "it is somebody else's memory")
+		})
+	}
+	t.Run("not given up", func(t *testing.T) {
+		n := newCounted(t, newWorld(t))
+		n.w.peer.waiting.Store(1)
+		n.w.wakePeer()
+		require.Zero(t, n.w.peer.waiting.Load())
+	})
+}
+
+// A goroutine that has given the favour back may come once more by what it kept, and finds out
+// only after it has moved next: who withdraws the favour then knows the position nevertheless.
+func TestWhoComesAgainAfterGivingTheFavourBack(t *testing.T) {
+	n := newCounted(t, newWorld(t))
+	var here byte
+	at := goroutine.At(&here)
+	n.w.mu.Lock()
+	defer n.w.mu.Unlock()
+	for range fewInARow + 2 {
+		n.w.favour.grant(n.w.tail, wayOf(&n.w.end, &n.w.m, n.w.ring, n.w.stop, n.w.m.tail), at)
+	}
+	kept := n.w.Favoured()
+	require.NotNil(t, kept)
+	n.w.favour.giveBack(at)
+	_, trouble := kept.Begin()
+	require.NotZero(t, trouble)
+	n.w.Withdraw()
+	kept.Undo()
+	require.Equal(t, n.w.m.tail.Load(), n.w.tail)
 }

@@ -14,40 +14,30 @@ import (
 // calling goroutine has the favour and a record is there or comes soon; else by the
 // function that Receives was given.
 //
-//go:nosplit
-func (r *StreamReader) Pull(ctx context.Context, msg unsafe.Pointer) error {
-	var here byte
-	to := r.favour.to.Load()
-	if to == nil || to.block != goroutine.BlockOf(&here) {
-		return r.pullOtherwise(ctx, msg, goroutine.At(&here))
+//go:nocheckptr
+func (r *StreamReader) Pull(ctx context.Context, msg unsafe.Pointer, at goroutine.Place) error {
+	f := r.favour.of(at)
+	if f == nil {
+		return r.pullOtherwise(ctx, msg, at)
 	}
-	head := to.next.Load()
-	next := head + r.m.stride
-	storeRelease(&to.next, next)
-	if r.favour.to.Load() != to || int64(r.stop-next) < 0 || r.peer.barrier.Load() != 1 {
-		storeRelease(&to.next, head)
-		return r.pullSoon(ctx, msg, goroutine.At(&here))
+	next, trouble := f.Begin()
+	if trouble != 0 || f.Reaches() != 0 {
+		f.Undo()
+		return r.pullSoon(ctx, msg, at)
 	}
-	if rec := r.record(head); r.m.fixed == lineLength {
+	if rec := f.Record(); f.length == lineLength {
 		copyLine(msg, rec)
 	} else {
-		quickCopy(msg, rec, r.m.fixed)
+		quickCopy(msg, rec, f.length)
 	}
-	storeRelease(r.m.head, next) // passes ownership of the memory to TryClaim
-	storeRelease(&to.done, next)
-	if r.peer.waiting.Load() != 0 {
-		return r.wake()
+	if f.End(next) != 0 {
+		f.Wake()
 	}
 	return nil
 }
 
-// wake wakes the writer if it waits. The error is nil.
-func (r *StreamReader) wake() error {
-	if r.peer.waiting.Load() != 0 {
-		r.peer.ring()
-	}
-	return nil
-}
+// Favoured is the goroutine that has the favour, or nil.
+func (r *StreamReader) Favoured() *Favoured { return r.favour.to.Load() }
 
 // Receives tells Pull the length of the messages, and has it do by f what it cannot do
 // quickly. It comes before the first Pull.
@@ -64,8 +54,8 @@ func (r *StreamReader) pullOtherwise(ctx context.Context, msg unsafe.Pointer, at
 // for one for a moment. But where the reader has lately caught up with a writer in flow its
 // looks would only slow that down, so it looks only after a lull.
 func (r *StreamReader) pullSoon(ctx context.Context, msg unsafe.Pointer, at goroutine.Place) error {
-	if to := r.favour.of(at); to != nil {
-		r.lull.after(r.m.head.Load(), to.found, r.m.stride)
+	if f := r.favour.of(at); f != nil {
+		r.lull.after(r.m.head.Load(), f.found, f.stride)
 	}
 	if r.pullNew(msg, at, 1) || r.Idle() && spin.Worthwhile() && r.pullNew(msg, at, soonLooks) {
 		return nil
@@ -78,9 +68,7 @@ const soonLooks = 32
 
 // TryPull is Pull for who does not wait: if there is no record, nor a reason why there will be
 // none, it looks as often as that, with pauses in between, and then returns ErrEmpty.
-func (r *StreamReader) TryPull(msg unsafe.Pointer, looks int) error {
-	var here byte
-	at := goroutine.At(&here)
+func (r *StreamReader) TryPull(msg unsafe.Pointer, at goroutine.Place, looks int) error {
 	if r.pullNew(msg, at, looks) {
 		return nil
 	}
@@ -96,17 +84,16 @@ func (r *StreamReader) TryPull(msg unsafe.Pointer, looks int) error {
 // will be as well, if that is known, so that its line is on its way together with that of
 // the tail, and not after it; a writer in flow would lose that line again and again.
 //
-//go:nosplit
+//go:nocheckptr
 func (r *StreamReader) pullNew(msg unsafe.Pointer, at goroutine.Place, looks int) bool {
-	to := r.favour.of(at)
-	if to == nil {
+	f := r.favour.of(at)
+	if f == nil {
 		return false
 	}
-	head := to.next.Load()
-	next := head + r.m.stride
+	head := f.next.Load()
 	tail := head // unless there is nothing else up to stop
-	if int64(r.stop-next) < 0 {
-		ahead := to.ahead
+	if int64(f.stop-head-f.stride) < 0 {
+		ahead := f.ahead
 		if looks <= 1 {
 			ahead = nil
 		}
@@ -116,26 +103,24 @@ func (r *StreamReader) pullNew(msg unsafe.Pointer, at goroutine.Place, looks int
 			}
 			spin.Pause(1)
 		}
-		to.found = tail - head
+		f.found = tail - head
 	}
-	storeRelease(&to.next, next)
-	if r.favour.to.Load() != to || tail != head && !r.stays(head, tail) || int64(r.stop-next) < 0 || r.peer.barrier.Load() != 1 {
-		storeRelease(&to.next, head)
+	next, trouble := f.Begin()
+	if trouble != 0 && (tail == head || !f.has() || !r.stays(head, tail) || int64(r.stop-next) < 0) || f.Reaches() != 0 {
+		f.Undo()
 		return false
 	}
-	rec := r.record(head)
-	if r.m.fixed == lineLength {
+	f.stop = r.stop
+	if rec := f.Record(); f.length == lineLength {
 		copyLine(msg, rec)
 	} else {
-		quickCopy(msg, rec, r.m.fixed)
+		quickCopy(msg, rec, f.length)
 	}
-	if to.ahead = nil; next == r.stop {
-		to.ahead = (*shared.Uint64)(r.record(next))
+	if f.ahead = nil; next == f.stop {
+		f.ahead = (*shared.Uint64)(r.record(next))
 	}
-	storeRelease(r.m.head, next)
-	storeRelease(&to.done, next)
-	if r.peer.waiting.Load() != 0 {
-		r.peer.ring()
+	if f.End(next) != 0 {
+		f.Wake()
 	}
 	return true
 }

@@ -260,7 +260,7 @@ func (r *StreamReader) Leave() { r.gate.leave() }
 // Grant and Withdraw are those of a StreamWriter, for Pull.
 func (r *StreamReader) Grant(at goroutine.Place) {
 	if r.reached && r.length >= 0 && r.length == r.m.fixed && r.length <= mostQuick {
-		r.favour.grant(r.head, at)
+		r.favour.grant(r.head, wayOf(&r.end, &r.m, r.ring, r.stop, r.m.head), at)
 	}
 }
 

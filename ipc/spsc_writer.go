@@ -290,7 +290,9 @@ func (w *StreamWriter) Close() error {
 // was called at the same place.
 func (w *StreamWriter) Grant(at goroutine.Place) {
 	if w.reached && w.length >= 0 && w.length == w.m.fixed && w.length <= mostQuick {
-		w.favour.grant(w.tail, at)
+		way := wayOf(&w.end, &w.m, w.ring, w.stop, w.m.tail)
+		way.writer, way.reads, way.read = w, w.reads, w.m.read
+		w.favour.grant(w.tail, way, at)
 	}
 }
 

@@ -9,6 +9,8 @@ func Bytes[T any](v *T) []byte {
 }
 
 // Pointer is the address of a value.
+//
+//go:nosplit
 func Pointer[T any](v *T) unsafe.Pointer {
 	// SAFETY: it is a pointer like v.
 	return unsafe.Pointer(v)

@@ -13,12 +13,16 @@ import (
 // and no nanosecond to give away; to others Push and Pull do the same. They do this, with
 // nothing in between that is not inlined or go:nosplit:
 //
-//	if f.Is(&here) {                                  (1), here being a variable of theirs
-//		if f.Begin() == 0 && f.Hears() == 0 {         (2) and (3), for a writer; a reader Reaches
-//			*RecordOf[T](f) = v                       (4)
+//	if f.Is(&here) {                               (1), here being a variable of theirs
+//		end, trouble := f.Begin()                  (2) and (3)
+//		if trouble != 0 {                          a reader has nothing like it
+//			trouble = f.Again(end)
+//		}
+//		if trouble == 0 && f.Hears() == 0 {        a reader asks whether it Reaches
+//			*RecordOf[T](f) = v                    (4)
 //			f.Tell()
-//			waiting := f.End()                        (5) and (6)
-//			if waiting != 0 || f.Due() {
+//			waiting := f.End(end)                  (5) and (6)
+//			if waiting != 0 || f.Due(end) {
 //				f.After(waiting)
 //			}
 //			return

@@ -192,9 +192,9 @@ func (r *scriptedRing) quickly() {
 			r.taken = append(r.taken, *odd)
 		}
 	case 2:
-		_ = r.ring.PutManyQuick(make([]byte, (groupSize+1)*n), n)
+		_ = r.ring.PutManyQuick(make([]byte, (2*groupSize+1)*n), n)
 	default:
-		_, odd := r.ring.GetManyQuick(make([]byte, (groupSize+1)*n), n, true)
+		_, odd := r.ring.GetManyQuick(make([]byte, (2*groupSize+1)*n), n, true)
 		for _, t := range odd {
 			_ = r.read(t.Bytes())
 		}

@@ -92,17 +92,17 @@ var mutants = []testkit.Mutant{
 		Right: "\tc.tellProducers(n)\n",
 		Wrong: "",
 	}, {
-		Mistake: "give the first of a group that was put in bulk before the others", File: "ring_bulk.go", Model: "ring/bulk", Failure: "cells can be used|were given it|lost|got",
-		Right: "for i := groupSize - 1; i >= 0; i-- {\n\t\tc.cellAfter(first, i).give(state, false)",
-		Wrong: "for i := range groupSize {\n\t\tc.cellAfter(first, i).give(state, false)",
+		Mistake: "give the first of a group that was put in bulk before the others", File: "ring_unsafe.go", Model: "ring/bulk", Failure: "cells can be used|were given it|lost|got",
+		Right: "\tp := unsafe.Add(unsafe.Pointer(first), (groupSize-1)*stride)\n",
+		Wrong: "\tif true {\n\t\tfor i := range groupSize {\n\t\t\tstoreRelease(&c.cellAfter(first, i).state, state)\n\t\t}\n\t\treturn\n\t}\n\tp := unsafe.Add(unsafe.Pointer(first), (groupSize-1)*stride)\n",
 	}, {
 		Mistake: "give the first of a group back before the others", File: "ring_batch.go", Model: "ring/batches", Failure: "cells can be used",
 		Right: "for j := end - 1; j >= i; j-- { // the first of a group comes last\n\t\t\tstate :=",
 		Wrong: "for j := i; j < end; j++ {\n\t\t\tstate :=",
 	}, {
 		Mistake: "claim a group of which only the first is vacant", File: "ring_unsafe.go", Model: "ring/batches and singles", Failure: "were given it|lost|cells can be used",
-		Right: "state uint64) bool {\n\tvar off uintptr\n\tfor range groupSize {",
-		Wrong: "state uint64) bool {\n\tvar off uintptr\n\tfor range 1 {",
+		Right: "differ |= (h.state.Load() ^ state) | (next.state.Load() ^ state)",
+		Wrong: "_ = next\n\t\tdiffer |= h.state.Load() ^ state",
 	}, {
 		Mistake: "pass only the first of a dead producer's group", File: "ring_put.go", Model: "ring/batches and singles", Failure: "cells can be used",
 		Right: "c.dropMembers(cell, state)\n",

@@ -1,58 +1,76 @@
 package ipc
 
-import "github.com/mpgo/mp/internal/spin"
+import (
+	"github.com/mpgo/mp/internal/shared"
+	"github.com/mpgo/mp/internal/spin"
+)
 
 // Bulk: batches of short messages of one length that lie in memory one behind the other.
-// Their groups are remembered, where other batches have a list of their cells, and they are
-// copied a group at a time. They are faster by that. See groupSize for how a group is claimed
-// and taken.
+// Their groups lie one behind the other as well, where other batches have a list of their cells,
+// and where messages leave no gaps all are copied at once. They are faster by that. See groupSize
+// for how a group is claimed and taken.
 
-// A bulk is groups of a ring, one behind the other. They are claimed, or taken, before any of
-// their messages is copied: a CAS waits until all that was stored before is in the cache, so
-// that each copy between two of them would wait for the lines of the one before.
+// A bulk is groups of a ring, one behind the other in one lap. They are claimed, or taken,
+// before any of their messages is copied: a CAS waits until all that was stored before is in
+// the cache, so that each copy between two of them would wait for the lines of the one before.
 type bulk struct {
-	cells  *cells
-	groups [bulkGroups]*cellHeader // the first cell of each
-	free   [bulkGroups]uint64      // the state of a vacant one
-	n      int
-	end    uint64 // the position behind the last
+	cells *cells
+	pos   uint64
+	first *cellHeader // the cell there
+	free  uint64      // its state, and that of the others, when vacant
+	n     int         // how many groups
 }
 
 // bulkGroups is how many groups are claimed or taken at once, at most.
 const bulkGroups = 8
 
-// find finds groups in a phase from pos on, as many as that at most.
-func (b *bulk) find(c *cells, pos, phase uint64, most int) {
-	b.cells, b.n, b.end = c, 0, pos
-	for b.n < min(most, bulkGroups) {
-		first := c.group(b.end, phase)
-		if first == nil {
-			return
-		}
-		b.groups[b.n], b.free[b.n] = first, vacantAt(b.end, c.shift)
-		b.end = c.after(b.end, grouped)
+// bulk finds groups in a phase from pos on, as many as most and bulkGroups.
+func (c *cells) bulk(pos, phase uint64, most int) bulk {
+	index := pos & c.mask
+	if index >= c.capacity {
+		return bulk{}
+	}
+	b := bulk{cells: c, pos: pos, first: c.cell(index), free: vacantAt(pos, c.shift)}
+	most = min(most, bulkGroups, int(c.capacity-index)/groupSize)
+	for b.n < most && c.groupIs(b.group(b.n), b.free|phase) {
 		b.n++
 	}
+	return b
 }
 
-// claim makes the groups this process's, by as many steps from one phase to the next one; those
-// that others were faster with it forgets. pos is where the first one is.
-func (b *bulk) claim(pos, from, to uint64) {
-	c, n := b.cells, 0
-	for b.end = pos; n < b.n; n++ {
-		free := b.free[n]
-		if !b.groups[n].state.CompareAndSwap(free|from, free|c.me|to|grouped) { // observes publish, or release
+// group is the first cell of group i.
+func (b *bulk) group(i int) *cellHeader { return b.cells.cellAfter(b.first, i*groupSize) }
+
+// count is how many cells these are.
+func (b *bulk) count() int { return b.n * groupSize }
+
+// end is the position behind them, of which there is at least one.
+func (b *bulk) end() uint64 { return b.cells.next(b.pos + uint64(b.count()) - 1) }
+
+// claim makes the groups this process's, by as many steps from one phase to the next one, and
+// moves the hint past them; those that others were faster with it forgets. It reports whether
+// some are left.
+func (b *bulk) claim(hint *shared.Uint64, from, to uint64) bool {
+	found := b.n
+	for b.n = 0; b.n < found; b.n++ {
+		mine := b.free | b.cells.me | to | grouped
+		if !b.group(b.n).state.CompareAndSwap(b.free|from, mine) { // observes publish, or release
 			break
 		}
-		b.end = c.after(b.end, grouped)
 	}
-	b.n = n
+	if b.n == 0 {
+		return false
+	}
+	moveOn(hint, b.end())
+	return true
 }
 
-// give stores the state of all cells, so far from a vacant one.
-func (b *bulk) give(beyond uint64) {
-	for i, first := range b.groups[:b.n] {
-		b.cells.giveGroup(first, b.free[i]+beyond)
+// give stores the state of all cells: in each group, the first comes last. They take effect in
+// this order, but perhaps after what follows: see fence.
+func (b *bulk) give(state uint64) {
+	_ = b.first.state.Load() // the atomic operation that storeRelease must come after, as in cellHeader.give
+	for i := range b.n {
+		b.cells.giveGroup(b.group(i), state)
 	}
 }
 
@@ -108,30 +126,26 @@ func (c *cells) putBulks(all []byte, n int) (put int) {
 
 // putBulk puts as many messages as it can in one go.
 func (c *cells) putBulk(all []byte, n int) int {
-	var b bulk
 	pos := c.tail.Load()
-	if b.find(c, pos, vacant, len(all)/(groupSize*n)); b.n == 0 || c.closed.Load() != 0 {
+	b := c.bulk(pos, vacant, len(all)/(groupSize*n))
+	if b.n == 0 || c.closed.Load() != 0 || !b.claim(c.tail, vacant, writing) { // tail moves before anything is published
 		return 0
 	}
-	b.claim(pos, vacant, writing)
-	moveOn(c.tail, b.end)                                   // before anything is published
-	if b.n > 0 && (c.closed.Load() != 0 || c.astray(pos)) { // as in claim
+	if c.closed.Load() != 0 || c.astray(pos) { // as in claim
 		b.abort()
 		return 0
 	}
 	c.ring.freeEdge.acquire()
-	for i, first := range b.groups[:b.n] {
-		c.fillGroup(first, all[i*groupSize*n:], n)
-	}
+	b.fill(all, n)
 	c.ring.putEdge.release()
-	b.give(ready) // passes ownership of the cells to take
-	return b.n * groupSize
+	b.give(b.free | ready) // passes ownership of the cells to take
+	return b.count()
 }
 
 // abort gives claimed groups back.
 func (b *bulk) abort() {
-	for i, first := range b.groups[:b.n] {
-		b.cells.abortGroup(first, b.free[i]|b.cells.me|writing|grouped)
+	for i := range b.n {
+		b.cells.abortGroup(b.group(i), b.free|b.cells.me|writing|grouped)
 	}
 }
 
@@ -143,14 +157,6 @@ func (c *cells) abortGroup(first *cellHeader, mine uint64) {
 	}
 	claims[0].state = mine
 	CommitBatch(claims[:], 0)
-}
-
-// giveGroup stores the state of the cells of a group: the first comes last. It takes effect in
-// this order, but perhaps after what follows: see fence.
-func (c *cells) giveGroup(first *cellHeader, state uint64) {
-	for i := groupSize - 1; i >= 0; i-- {
-		c.cellAfter(first, i).give(state, false)
-	}
 }
 
 // fence is a full barrier: between the states of all groups and the looks for who sleeps.
@@ -197,44 +203,34 @@ func (c *cells) getBulks(into []byte, n int) (got int, odd []Taken) {
 // getBulk gets as many messages as it can in one go; or, if those of the first group have
 // another length, it only takes them.
 func (c *cells) getBulk(into []byte, n int) (got int, odd []Taken) {
-	var b bulk
-	pos := c.head.Load()
-	b.find(c, pos, ready, len(into)/(groupSize*n))
-	found := b.n
-	b.keepAlike(uint32(n))
-	if found == 0 {
-		return 0, nil
-	}
-	different := b.n == 0
-	if different {
-		b.n = 1
-	}
-	b.claim(pos, ready, reading)
+	b := c.bulk(c.head.Load(), ready, len(into)/(groupSize*n))
 	if b.n == 0 {
 		return 0, nil
 	}
-	moveOn(c.head, b.end)
+	alike := b.alike(uint32(n))
+	b.n = max(alike, 1)
+	if !b.claim(c.head, ready, reading) {
+		return 0, nil
+	}
 	c.ring.putEdge.acquire()
-	if different {
-		return 0, c.groupTaken(b.groups[0], b.free[0]|c.me|reading|grouped)
+	if alike == 0 {
+		return 0, c.groupTaken(b.first, b.free|c.me|reading|grouped)
 	}
-	for i, first := range b.groups[:b.n] {
-		c.readGroup(first, into[i*groupSize*n:], n)
-	}
+	b.read(into, n)
 	c.ring.freeEdge.release()
-	b.give(lapUnit) // passes ownership of the cells to claim
-	return b.n * groupSize, nil
+	b.give(b.free + lapUnit) // passes ownership of the cells to claim
+	return b.count(), nil
 }
 
-// keepAlike forgets the first group in which a message has not n bytes, and those behind it. What
-// is ready keeps its length until somebody has taken it.
-func (b *bulk) keepAlike(n uint32) {
-	for i, first := range b.groups[:b.n] {
-		if !b.cells.groupHas(first, n) {
-			b.n = i
-			return
+// alike is how many groups there are before the first one in which a message has not n bytes.
+// What is ready keeps its length until somebody has taken it.
+func (b *bulk) alike(n uint32) int {
+	for i := range b.n {
+		if !b.cells.groupHas(b.group(i), n) {
+			return i
 		}
 	}
+	return b.n
 }
 
 // groupTaken are the messages of a taken group, for ReleaseBatch.

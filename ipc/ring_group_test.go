@@ -166,3 +166,68 @@ func TestMessagesPutInBulkWereNeverTaken(t *testing.T) {
 		require.Equal(t, groupSize, rings[1].PutManyQuick(all, 8))
 	}
 }
+
+// A group is there, or of one length, only if each of its cells is.
+func TestABulkEndsBeforeTheFirstGroupThatIsNotWhole(t *testing.T) {
+	rings, _ := aRing(t, 1, 2*groupSize, 8, 0)
+	c := rings[0].cells.Load()
+	all := make([]byte, 2*groupSize*8)
+	for i := range uint64(2 * groupSize) {
+		cell, whole := c.cell(i), int(i)/groupSize
+		for _, other := range []uint64{ready, writing, lapUnit, ^uint64(0)} {
+			cell.state.Store(other)
+			b := c.bulk(0, vacant, 2)
+			require.Equal(t, whole, b.n, "cell %d is %#x", i, other)
+			cell.state.Store(vacant)
+		}
+	}
+	require.Equal(t, 2*groupSize, rings[0].PutManyQuick(all, 8))
+	for i := range uint64(2 * groupSize) {
+		cell, whole := c.cell(i), int(i)/groupSize
+		for _, other := range []uint32{0, 7, 9, 1 << 31} {
+			cell.length = other
+			b := c.bulk(0, ready, 2)
+			require.Equal(t, 2, b.n)
+			require.Equal(t, whole, b.alike(8), "cell %d has %d bytes", i, other)
+			cell.length = 8
+		}
+	}
+}
+
+func TestABulkIsOfOneLap(t *testing.T) {
+	rings, _ := aRing(t, 1, groupRing, 8, 0)
+	c := rings[0].cells.Load()
+	for pos := range c.mask + 1 {
+		b := c.bulk(pos, vacant, bulkGroups)
+		require.Equal(t, max(groupRing-int(pos), 0)/groupSize, b.n, "from %d on", pos)
+	}
+	next := c.bulk(c.mask+1, vacant, bulkGroups)
+	require.Zero(t, next.n, "nothing is vacant for the next lap")
+	b := c.bulk(3, vacant, bulkGroups)
+	require.Equal(t, c.mask+1, b.end(), "the next lap begins behind the indexes that have no cell")
+}
+
+// All messages of a bulk are copied at once where they leave no gaps.
+func TestBulksKeepEveryByteOfTheirMessages(t *testing.T) {
+	for _, n := range []int{8, 48, 63, 64, 65, 128, 256} {
+		rings, _ := aRing(t, 2, groupRing, n, 0)
+		scan(t, rings[1])
+		all, into := make([]byte, 2*groupSize*n), make([]byte, 2*groupSize*n)
+		for lap := range 5 {
+			for i := range all {
+				all[i] = byte(i*7 + i/n + lap)
+			}
+			clear(into)
+			put := rings[0].PutManyQuick(all, n)
+			require.NotZero(t, put)
+			got, odd := rings[1].GetManyQuick(into, n, false)
+			require.Empty(t, odd)
+			require.Equal(t, put, got)
+			require.Equal(t, all[:put*n], into[:put*n], "messages of %d bytes", n)
+			for rings[0].cells.Load().tail.Load()&rings[0].cells.Load().mask >= groupRing-groupSize {
+				mustPut(t, rings[0], "x") // to where the next lap begins
+				require.Equal(t, "x", mustTake(t, rings[1]))
+			}
+		}
+	}
+}

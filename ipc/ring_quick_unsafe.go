@@ -198,46 +198,46 @@ func (c *cells) tellOfGet(n int) error {
 	return nil
 }
 
-// fillGroup fills the cells of a claimed group with messages of n bytes each, which lie one
-// behind the other in all.
-func (c *cells) fillGroup(first *cellHeader, all []byte, n int) {
-	all = all[:groupSize*n]
-	if room := c.groupRoom(first, n); room != nil {
+// fill fills the cells with messages of n bytes each, which lie one behind the other in all.
+func (b *bulk) fill(all []byte, n int) {
+	if room := b.room(n); room != nil {
 		copy(room, all)
 	} else {
 		// SAFETY: the address of all, which stays within it below: message i begins i*n bytes
 		// after the first.
 		src := unsafe.Pointer(unsafe.SliceData(all))
-		for i := range groupSize {
+		for i := range b.count() {
 			// SAFETY: as in PutQuick.
-			quickCopy(c.messageOf(c.cellAfter(first, i)), unsafe.Add(src, i*n), n)
+			quickCopy(b.message(i), unsafe.Add(src, i*n), n)
 		}
 	}
-	c.describeGroup(first, uint32(n))
+	for i := range b.n {
+		b.cells.describeGroup(b.group(i), uint32(n))
+	}
 }
 
-// readGroup copies the messages of a taken group, n bytes of each, to into, one behind the
-// other.
-func (c *cells) readGroup(first *cellHeader, into []byte, n int) {
-	into = into[:groupSize*n]
-	if room := c.groupRoom(first, n); room != nil {
+// read copies the messages, n bytes of each, to into, one behind the other.
+func (b *bulk) read(into []byte, n int) {
+	if room := b.room(n); room != nil {
 		copy(into, room)
 		return
 	}
-	// SAFETY: as in fillGroup.
+	// SAFETY: as in fill.
 	dst := unsafe.Pointer(unsafe.SliceData(into))
-	for i := range groupSize {
+	for i := range b.count() {
 		// SAFETY: as in PutQuick.
-		quickCopy(unsafe.Add(dst, i*n), c.messageOf(c.cellAfter(first, i)), n)
+		quickCopy(unsafe.Add(dst, i*n), b.message(i), n)
 	}
 }
 
-// groupRoom is where the messages of the group that begins with first lie, if they have n
-// bytes each, with nothing in between; or nil.
-func (c *cells) groupRoom(first *cellHeader, n int) []byte {
-	if !c.layout.apart() || uint64(n) != c.layout.room {
+// message is where the message of cell i lies.
+func (b *bulk) message(i int) unsafe.Pointer { return b.cells.messageOf(b.cells.cellAfter(b.first, i)) }
+
+// room is where the messages lie, if they have n bytes each, with nothing in between; or nil.
+func (b *bulk) room(n int) []byte {
+	if !b.cells.layout.apart() || uint64(n) != b.cells.layout.room {
 		return nil
 	}
-	// SAFETY: the group is in the ring, and so are as many rooms from its first one on.
-	return unsafe.Slice((*byte)(c.messageOf(first)), groupSize*n)
+	// SAFETY: the groups are in the ring, and so are as many rooms from the first one on.
+	return unsafe.Slice((*byte)(b.message(0)), b.count()*n)
 }

@@ -83,7 +83,7 @@ func (r *Ring) PutManyQuick(all []byte, n int) (put int) {
 		return 0
 	}
 	put = c.putBulks(all, n)
-	if put == 0 && spin.Worthwhile() && c.isFull() && r.putLull.pass(c.tail.Load(), 1, c.capacity) {
+	if put == 0 && spin.Worthwhile() && c.isFull() && r.putLull.passFull(c, bulkLull) {
 		put = c.putBulks(all, n)
 	}
 	if put > 0 {
@@ -176,7 +176,7 @@ func (r *Ring) GetManyQuick(into []byte, n int, patient bool) (got int, odd []Ta
 		return 0, nil
 	}
 	got, odd = c.getBulks(into, n)
-	if patient && got == 0 && odd == nil && spin.Worthwhile() && c.isDrained() && r.getLull.pass(c.head.Load(), 1, c.capacity) {
+	if patient && got == 0 && odd == nil && spin.Worthwhile() && c.isDrained() && r.getLull.passDrained(c, bulkLull) {
 		got, odd = c.getBulks(into, n)
 	}
 	if got > 0 {

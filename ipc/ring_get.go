@@ -119,7 +119,7 @@ func (r *Ring) takeSlow(ctx context.Context) (t Taken, err error) {
 	r.get.enter() // as receiveSlow
 	defer r.get.leave()
 	cells := r.cells.Load()
-	if r.getLull.pass(cells.head.Load(), 1, cells.capacity) {
+	if r.getLull.passDrained(cells, flowLull) {
 		if t, err = r.take(); err != ErrEmpty {
 			return t, err
 		}

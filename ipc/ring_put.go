@@ -84,7 +84,7 @@ func (r *Ring) claimSlow(ctx context.Context) (c Claimed, err error) {
 	r.put.enter() // as receiveSlow
 	defer r.put.leave()
 	cells := r.cells.Load()
-	if r.putLull.pass(cells.tail.Load(), 1, cells.capacity) {
+	if r.putLull.passFull(cells, flowLull) {
 		if c, err = cells.claim(); err != ErrFull {
 			return c, err
 		}

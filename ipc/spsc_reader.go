@@ -209,7 +209,7 @@ func (r *StreamReader) Release() {
 }
 
 func (r *StreamReader) takeSlow(ctx context.Context) (b []byte, err error) {
-	if r.lull.pass(r.head, r.last, 0) {
+	if r.lull.pass(r.head, r.last) {
 		if b, err = r.TryTake(); err != ErrEmpty {
 			return b, err
 		}

@@ -257,7 +257,7 @@ func (w *StreamWriter) Rouse() {
 }
 
 func (w *StreamWriter) claimSlow(ctx context.Context, n int) (b []byte, err error) {
-	if w.lull.pass(w.tail, w.m.size(n), 0) {
+	if w.lull.pass(w.tail, w.m.size(n)) {
 		if b, err = w.TryClaim(n); err != ErrFull {
 			return b, err
 		}

@@ -108,7 +108,7 @@ var mutants = []testkit.Mutant{
 		Right: "c.dropMembers(cell, state)\n",
 		Wrong: "",
 	}, {
-		Mistake: "take over only the first of a dead consumer's group", File: "ring_get.go", Model: "ring/batches and singles", Failure: "cells can be used",
+		Mistake: "take over only the first of a dead consumer's group", File: "ring_get.go", Model: "ring/batches", Failure: "cells can be used",
 		Right: "c.splitGroup(cell, state)\n",
 		Wrong: "",
 	}, {

@@ -37,8 +37,8 @@ type lull struct {
 // the batch that is answered by another, it may become as long as flowLull, and for who puts or
 // gets batches as bulkLull: of them more are on their way at once, and none waits for a single
 // message. (Two processes, messages of 64 bytes. One by one, in turns with maxLull: from 13.9 to
-// 16.0 M/s where the CPUs are far from each other, 25.0 and 25.8 where they are near. In batches
-// of 64, in turns with flowLull: 34.9 and 36.2, 75.4 and 76.1.)
+// 16.0 M/s where the CPUs are far from each other, from 25.0 to 25.8 where they are near. In
+// batches of 64, in turns with flowLull: from 34.9 to 36.2 far, from 75.4 to 76.1 near.)
 const (
 	minLull = 64 * time.Nanosecond
 	maxLull = 4 * time.Microsecond

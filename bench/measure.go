@@ -48,7 +48,7 @@ func measure(ctx context.Context, o *options, p *progress) (*result.Report, erro
 	for _, r := range races {
 		report.Rows = append(report.Rows, r.result)
 	}
-	p.begin(o.passes, races)
+	p.begin(o, races)
 	for pass := range o.passes {
 		latency, err := canary(ctx, cpus)
 		if err != nil {
@@ -56,8 +56,10 @@ func measure(ctx context.Context, o *options, p *progress) (*result.Report, erro
 		}
 		p.pass(pass, latency)
 		for _, r := range races {
-			if err := r.run(ctx, pass, o, cpus, p); err != nil {
-				return nil, err
+			for range o.lapsOf(r.row) {
+				if err := r.run(ctx, o, cpus, p); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
@@ -88,7 +90,7 @@ func enter(rows []*row, all []contestant, cpus []int) (races []*race) {
 }
 
 // run has everybody run once.
-func (r *race) run(ctx context.Context, pass int, o *options, cpus []int, p *progress) error {
+func (r *race) run(ctx context.Context, o *options, cpus []int, p *progress) error {
 	if r.result.Skipped != "" {
 		return nil
 	}
@@ -96,6 +98,7 @@ func (r *race) run(ctx context.Context, pass int, o *options, cpus []int, p *pro
 	if err != nil {
 		return err
 	}
+	pass := len(r.result.Canary)
 	r.result.Canary = append(r.result.Canary, latency)
 	l := &lap{race: r, pass: pass, options: o, cpus: cpus, progress: p, apart: latency}
 	for n := range l.order() {
@@ -107,7 +110,7 @@ func (r *race) run(ctx context.Context, pass int, o *options, cpus []int, p *pro
 	return l.compare(ctx)
 }
 
-// A lap is one pass of a race.
+// A lap is one pass of a race, by its number in the result.
 type lap struct {
 	*race
 	*options

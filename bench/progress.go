@@ -45,10 +45,10 @@ func (p *progress) wipe() {
 	}
 }
 
-func (p *progress) begin(passes int, races []*race) {
-	p.passes, p.started = passes, time.Now()
+func (p *progress) begin(o *options, races []*race) {
+	p.passes, p.started = o.passes, time.Now()
 	for _, r := range races {
-		p.sides += passes * len(r.entrants)
+		p.sides += o.passes * o.lapsOf(r.row) * len(r.entrants)
 	}
 }
 

@@ -18,6 +18,7 @@ type row struct {
 	convert func(side.Sample, side.Job) side.Sample // to the row's unit; nil: as it is
 	twoCPUs bool                                    // it makes sense only if two can spin at a time
 	longer  int                                     // times the usual budget; 0: once
+	laps    int                                     // how often it is run in each pass, each one a pass of its own; 0: once
 	curve   *result.Curve                           // that this is a point of
 	x       float64
 }
@@ -26,6 +27,14 @@ type row struct {
 type base struct {
 	name string // of the row that it is alone
 	job  side.Job
+}
+
+// lapsOf is how often the row is run in each pass.
+func (o *options) lapsOf(r *row) int {
+	if o.quick {
+		return 1
+	}
+	return max(r.laps, 1)
 }
 
 // result is what the row is in a report, before anything was measured.

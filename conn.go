@@ -263,25 +263,52 @@ func (c *Conn[T]) recvNext(ctx context.Context, v *T, at goroutine.Place) error 
 	return c.recvAny(ctx, v)
 }
 
-// tryLooks is how often TryRecv looks, with pauses in between that tell the CPU that it
-// spins: what comes meanwhile is found before the caller would be back.
-const tryLooks = 3
-
-// TryRecv is Recv, but returns ErrEmpty where Recv would wait. Called again and again it
-// is a spin loop, and tells the CPU so.
+// TryRecv is Recv, but returns ErrEmpty where Recv would wait. It looks for a moment, with
+// pauses that tell the CPU that it spins: what comes meanwhile is found before the caller
+// would be back.
 func (c *Conn[T]) TryRecv() (v T, err error) {
 	err = c.TryRecvInto(&v)
 	return v, err
 }
 
 // TryRecvInto is RecvInto, but returns ErrEmpty where that would wait; see TryRecv.
+//
+//go:nocheckptr
 func (c *Conn[T]) TryRecvInto(v *T) error {
 	_ = *v
+	var here byte
+	if s := c.share; s != nil {
+		if f := s.quick.in.Load(); f != nil && f.Is(&here) {
+			next, trouble := f.Begin()
+			if trouble != 0 {
+				trouble = f.Seek(next)
+			}
+			if trouble == 0 {
+				if f.Reaches() == 0 {
+					if ipc.IsLine[T]() {
+						f.ReadLine(shm.Pointer(v))
+					} else {
+						f.Read(shm.Pointer(v))
+					}
+					if f.End(next) != 0 {
+						f.Wake()
+					}
+					runtime.KeepAlive(c)
+					return nil
+				}
+			}
+			f.Undo()
+		}
+	}
+	return c.tryRecvNext(v, goroutine.At(&here))
+}
+
+// tryRecvNext is TryRecvInto for the goroutine at a place, where there may be no message.
+func (c *Conn[T]) tryRecvNext(v *T, at goroutine.Place) error {
 	if s := c.share; s != nil && !s.freed.Load() {
 		if r := s.view.in.r.Load(); r != nil {
 			if s.view.pulls {
-				var here byte
-				err := r.TryPull(shm.Pointer(v), goroutine.At(&here), tryLooks)
+				err := r.TryPull(shm.Pointer(v), at)
 				hasten(&s.quick.in, r.Favoured(), &s.freed)
 				runtime.KeepAlive(c)
 				return err

@@ -362,7 +362,7 @@ func (s *scriptedStream) useReader(how int) {
 		s.taken = false
 	default:
 		msg := make([]byte, 16+8*s.Next(2))
-		_ = newPuller(s.r, len(msg)).tryPull(msg, 1+s.Next(3))
+		_ = newPuller(s.r, len(msg)).tryPull(msg)
 	}
 }
 

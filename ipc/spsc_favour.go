@@ -91,7 +91,7 @@ func (f *favour) giveBack(at goroutine.Place) {
 func (f *favour) grant(position uint64, way favouredWay, at goroutine.Place) {
 	me, block := goroutine.Self(), at.Block()
 	if f.last == nil || f.last.goroutine != me || f.last.block != block {
-		f.last, f.row = &Favoured{favour: f, goroutine: me, block: block}, 0
+		f.last, f.row = &Favoured{favour: f, goroutine: me, block: block, ahead: nowhere}, 0
 	}
 	if f.row < max(f.needed, fewInARow) {
 		f.row++

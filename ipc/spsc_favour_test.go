@@ -62,7 +62,7 @@ func TestFavourIsWithdrawnFromRunningGoroutines(t *testing.T) {
 			for {
 				err := r.pull(atOnce, msg[:])
 				if got%2 == 0 && err == ErrEmpty {
-					err = r.tryPull(msg[:], int(got%3))
+					err = r.tryPull(msg[:])
 				}
 				if err == nil {
 					break
@@ -152,7 +152,7 @@ func TestFavourWhileStacksMove(t *testing.T) {
 		next[s]++
 	}
 	<-over
-	require.ErrorIs(t, n.r.tryPull(msg[:], 1), ErrEmpty)
+	require.ErrorIs(t, n.r.tryPull(msg[:]), ErrEmpty)
 	if n.w.reached {
 		require.NotZero(t, n.w.byStep.Load())
 	}

@@ -15,7 +15,7 @@ import (
 //
 //	if f.Is(&here) {                               (1), here being a variable of theirs
 //		end, trouble := f.Begin()                  (2) and (3)
-//		if trouble != 0 {                          a reader has nothing like it
+//		if trouble != 0 {                          a reader may Seek
 //			trouble = f.Again(end)
 //		}
 //		if trouble == 0 && f.Hears() == 0 {        a reader asks whether it Reaches
@@ -50,9 +50,10 @@ type Favoured struct {
 	goroutine uintptr // as far as known, for what the favour is worth
 
 	// Hints of a reader.
-	ahead *shared.Uint64 // where the record after the last that it knew of would begin, or nil
-	found uint64         // bytes of records that were there when it looked last
-	_     [48]byte       // lines of its own
+	ahead    uint64   // where the record after the last that it knew of would begin, or nowhere
+	found    uint64   // bytes of records that were there when it looked last
+	answered int      // 1: the last Seek found one
+	_        [32]byte // lines of its own
 }
 
 // A favouredWay is where records go, or come from.
@@ -67,6 +68,7 @@ type favouredWay struct {
 	position *shared.Uint64 // tail or head
 
 	writer *StreamWriter // or nil
+	reader *StreamReader // or nil
 
 	// Of a writer that is paired, or nil.
 	reads *shared.Uint64
@@ -107,6 +109,16 @@ func (f *Favoured) Again(end uint64) uint64 {
 		return 0
 	}
 	return 1
+}
+
+// Seek looks for the record up to end, for a reader whose Begin knew of none, and who does not
+// wait: a few times, with pauses in between that tell the CPU that it spins, or more often if
+// the last one came while it looked, as an answer does. It reports by 0 that there is one, and
+// that the favour is still f's.
+//
+//go:nosplit
+func (f *Favoured) Seek(end uint64) uint64 {
+	return f.seek(end, fewLooks+f.answered*(seekLooks-fewLooks))
 }
 
 // has reports whether the favour is still f's. It comes after Begin.

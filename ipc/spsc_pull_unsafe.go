@@ -63,26 +63,31 @@ func (r *StreamReader) pullSoon(ctx context.Context, msg unsafe.Pointer, at goro
 	return r.pullOtherwise(ctx, msg, at)
 }
 
-// soonLooks take less than minPatience.
-const soonLooks = 32
+// How often a reader looks for a record: by Pull, which takes less than minPatience; by Seek;
+// and by Seek when the last record came while it looked.
+const (
+	soonLooks = 32
+	fewLooks  = 3
+	seekLooks = 12
+)
 
-// TryPull is Pull for who does not wait: if there is no record, nor a reason why there will be
-// none, it looks as often as that, with pauses in between, and then returns ErrEmpty.
-func (r *StreamReader) TryPull(msg unsafe.Pointer, at goroutine.Place, looks int) error {
-	if r.pullNew(msg, at, looks) {
-		return nil
-	}
+// TryPull is Pull for who does not wait, and has looked by Seek if it has the favour. Who has
+// not makes the pause here.
+func (r *StreamReader) TryPull(msg unsafe.Pointer, at goroutine.Place) error {
 	if r.Idle() {
+		if r.favour.of(at) == nil {
+			spin.Pause(1)
+		}
 		return ErrEmpty
+	}
+	if r.pullNew(msg, at, 1) {
+		return nil
 	}
 	return r.pullOtherwise(atOnce, msg, at)
 }
 
-// pullNew is Pull, but looks for a record so often if it knows of none, with pauses in
-// between, and reports whether it read one: so what comes meanwhile takes the same way from
-// there, which the CPU can foresee. Who looks more than once looks at where the record
-// will be as well, if that is known, so that its line is on its way together with that of
-// the tail, and not after it; a writer in flow would lose that line again and again.
+// pullNew is Pull, but looks for a record so often if it knows of none, and reports whether it
+// read one.
 //
 //go:nocheckptr
 func (r *StreamReader) pullNew(msg unsafe.Pointer, at goroutine.Place, looks int) bool {
@@ -90,34 +95,18 @@ func (r *StreamReader) pullNew(msg unsafe.Pointer, at goroutine.Place, looks int
 	if f == nil {
 		return false
 	}
-	head := f.next.Load()
-	tail := head // unless there is nothing else up to stop
-	if int64(f.stop-head-f.stride) < 0 {
-		ahead := f.ahead
-		if looks <= 1 {
-			ahead = nil
-		}
-		for tail = r.lookFor(ahead); tail == head; tail = r.lookFor(ahead) {
-			if looks--; looks <= 0 {
-				return false
-			}
-			spin.Pause(1)
-		}
-		f.found = tail - head
-	}
 	next, trouble := f.Begin()
-	if trouble != 0 && (tail == head || !f.has() || !r.stays(head, tail) || int64(r.stop-next) < 0) || f.Reaches() != 0 {
+	if trouble != 0 {
+		trouble = f.seek(next, looks)
+	}
+	if trouble != 0 || f.Reaches() != 0 {
 		f.Undo()
 		return false
 	}
-	f.stop = r.stop
 	if rec := f.Record(); f.length == lineLength {
 		copyLine(msg, rec)
 	} else {
 		quickCopy(msg, rec, f.length)
-	}
-	if f.ahead = nil; next == f.stop {
-		f.ahead = (*shared.Uint64)(r.record(next))
 	}
 	if f.End(next) != 0 {
 		f.Wake()
@@ -125,14 +114,49 @@ func (r *StreamReader) pullNew(msg unsafe.Pointer, at goroutine.Place, looks int
 	return true
 }
 
-// lookFor loads tail, and touches where the next record will be, if that is known.
+// seek looks so often for the record up to end, with pauses in between. It reports by 0 that
+// there is one, and that the favour is still f's. Who looks more than once looks at where the
+// record will be as well, if that is known, so that its line is on its way together with that of
+// the tail, and not after it; a writer in flow would lose that line again and again.
 //
 //go:nosplit
-func (r *StreamReader) lookFor(ahead *shared.Uint64) uint64 {
-	if ahead != nil {
-		_ = ahead.Load()
+func (f *Favoured) seek(end uint64, looks int) uint64 {
+	f.answered = 0
+	if !f.has() {
+		return 1
 	}
-	return r.m.tail.Load() // observes Commit
+	r, head := f.reader, end-f.stride
+	line := r.m.tail
+	if f.ahead == head && looks > 1 {
+		line = (*shared.Uint64)(r.record(head))
+	}
+	tail := lookFor(line, r.m.tail)
+	for tail == head {
+		if looks--; looks <= 0 {
+			return 1
+		}
+		spin.Pause(1)
+		tail = lookFor(line, r.m.tail)
+	}
+	if !r.stays(head, tail) || int64(r.stop-end) < 0 {
+		return 1
+	}
+	f.found, f.stop, f.ahead, f.answered = tail-head, r.stop, nowhere, 1
+	if end == f.stop {
+		f.ahead = end
+	}
+	return 0
+}
+
+// nowhere is no position; see recordAlign.
+const nowhere = 1
+
+// lookFor loads tail, and touches another word, in the line where the next record will be.
+//
+//go:nosplit
+func lookFor(line, tail *shared.Uint64) uint64 {
+	_ = line.Load()
+	return tail.Load() // observes Commit
 }
 
 // Idle reports whether there is no record yet, nor a reason why there will be none, as

@@ -53,7 +53,7 @@ func (n *counted) get() {
 	if n.got%4 == 0 {
 		require.NoError(n.t, n.r.pull(atOnce, msg[:]))
 	} else {
-		require.NoError(n.t, n.r.tryPull(msg[:], int(n.got%4)))
+		require.NoError(n.t, n.r.tryPull(msg[:]))
 	}
 	require.Equal(n.t, n.got, binary.LittleEndian.Uint64(msg[:]))
 	n.got++
@@ -81,10 +81,29 @@ func (n *counted) findNothing() {
 		require.ErrorIs(n.t, n.r.pull(atOnce, msg[:]), ErrEmpty)
 	}
 	require.NotNil(n.t, n.r.favour.to.Load())
-	for looks := range 5 {
-		require.ErrorIs(n.t, n.r.tryPull(msg[:], looks), ErrEmpty)
+	for range 5 {
+		require.ErrorIs(n.t, n.r.tryPull(msg[:]), ErrEmpty)
 	}
 	require.NotNil(n.t, n.r.favour.to.Load(), "who finds nothing keeps it")
+}
+
+// Where the last record came while it looked, the next one may: so it looks longer.
+func TestSeekLooksLongerWhereTheLastRecordCame(t *testing.T) {
+	n := newCounted(t, newWorld(t))
+	for range 3 * fewInARow {
+		n.put()
+		n.get()
+	}
+	f := n.r.favour.to.Load()
+	var msg [countedLength]byte
+	for range 3 {
+		n.put()
+		require.NoError(t, n.r.tryPull(msg[:]))
+		require.EqualValues(t, 1, f.answered)
+		require.ErrorIs(t, n.r.tryPull(msg[:]), ErrEmpty)
+		require.Zero(t, f.answered)
+	}
+	require.Equal(t, f, n.r.favour.to.Load())
 }
 
 // A stream that begins far on, as one does that was damaged, or has been used for centuries.

@@ -260,7 +260,9 @@ func (r *StreamReader) Leave() { r.gate.leave() }
 // Grant and Withdraw are those of a StreamWriter, for Pull.
 func (r *StreamReader) Grant(at goroutine.Place) {
 	if r.reached && r.length >= 0 && r.length == r.m.fixed && r.length <= mostQuick {
-		r.favour.grant(r.head, wayOf(&r.end, &r.m, r.ring, r.stop, r.m.head), at)
+		way := wayOf(&r.end, &r.m, r.ring, r.stop, r.m.head)
+		way.reader = r
+		r.favour.grant(r.head, way, at)
 	}
 }
 

@@ -120,9 +120,27 @@ func (p *puller) pull(ctx context.Context, msg []byte) error {
 	return err
 }
 
-// tryPull looks as often as that.
-func (p *puller) tryPull(msg []byte, looks int) error {
+// tryPull is pull for who does not wait.
+func (p *puller) tryPull(msg []byte) error {
 	var here byte
 	// SAFETY: the memory of a message.
-	return p.TryPull(unsafe.Pointer(unsafe.SliceData(msg)), goroutine.At(&here), looks)
+	b := unsafe.Pointer(unsafe.SliceData(msg))
+	if f := p.kept.Load(); f != nil && f.Is(&here) {
+		next, trouble := f.Begin()
+		if trouble != 0 {
+			trouble = f.Seek(next)
+		}
+		if trouble == 0 && f.Reaches() == 0 {
+			f.Read(b)
+			if f.End(next) != 0 {
+				f.Wake()
+			}
+			p.byStep.Add(1)
+			return nil
+		}
+		f.Undo()
+	}
+	err := p.TryPull(b, goroutine.At(&here))
+	p.kept.Store(p.Favoured())
+	return err
 }

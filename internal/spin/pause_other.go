@@ -4,6 +4,7 @@ package spin
 
 // Pause passes a little time, n times as much as once.
 //
+//go:nosplit
 //go:noinline
 func Pause(n int) {
 	for range n {
@@ -13,5 +14,6 @@ func Pause(n int) {
 
 // pass is a call, which the compiler cannot leave out.
 //
+//go:nosplit
 //go:noinline
 func pass() {}

@@ -47,18 +47,14 @@ func AwaitExit(pidfd *os.File) error {
 	if err != nil {
 		return err
 	}
-	var polled error
-	err = conn.Read(func(fd uintptr) (done bool) {
-		done, polled = readable(int(fd))
-		return done || polled != nil
-	})
+	err = AwaitReadable(conn)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && isClosed(pidfd) {
 		err = os.ErrClosed
 	}
 	if err != nil {
 		return fmt.Errorf("sys: await the end of %s: %w", pidfd.Name(), err)
 	}
-	return polled
+	return nil
 }
 
 func isClosed(f *os.File) bool {
@@ -70,23 +66,10 @@ func isClosed(f *os.File) bool {
 func Exited(pidfd *os.File) (bool, error) {
 	var dead bool
 	err := control(pidfd, func(fd int) (err error) {
-		dead, err = readable(fd)
+		dead, err = poll(fd)
 		return err
 	})
 	return dead, err
-}
-
-// readable is what a pidfd is when its process is dead.
-func readable(fd int) (bool, error) {
-	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	err := retry(func() error {
-		_, err := unix.Poll(fds, 0)
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("sys: poll of a pidfd: %w", err)
-	}
-	return fds[0].Revents&unix.POLLIN != 0, nil
 }
 
 // PidfdSignal sends a signal to the process that pidfd stands for, and never to

@@ -86,6 +86,10 @@ var (
 	// end.
 	ErrOneWay = errors.New("the pipe is one-way, and goes the other way")
 
+	// ErrAuthentication: the peer of a connection does not know the key, or does not ask
+	// for it, or this side has none; see package connection. Python: AuthenticationError.
+	ErrAuthentication = errors.New("authentication failed")
+
 	// ErrProcessTableFull: too many processes live in this tree.
 	ErrProcessTableFull = shm.ErrProcessTableFull
 
@@ -226,7 +230,7 @@ var wellKnown = []error{
 	ErrBrokenBarrier, ErrNotPlain, ErrUnencodable,
 	ErrTooLarge, ErrForeign, ErrFull, ErrEmpty, ErrPeerDied, ErrMoved, ErrOneWay, ErrProcessTableFull, ErrNotInitialized, ErrNotRegistered, ErrWrongBuild,
 	ErrParentDied, ErrPoolClosed, ErrCrashLoop, ErrNotLeased,
-	ErrTooDeep, ErrAlive, ErrKeeperDied,
+	ErrTooDeep, ErrAlive, ErrKeeperDied, ErrAuthentication,
 }
 
 func identities(err error) (known []int, errno int) {

@@ -12,8 +12,9 @@ import (
 // layers says which folders the packages of a folder may import from: itself and
 // these, with all below them. The most exact entry counts.
 var layers = map[string][]string{
-	"examples":      {".", "ipc", "shm"},
+	"examples":      {".", "connection", "ipc", "shm"},
 	"cmd":           {"."},
+	"connection":    {".", "internal"},
 	".":             {"ipc", "shm", "internal"},
 	"ipc":           {"shm", "internal"},
 	"shm":           {"internal"},
@@ -61,12 +62,14 @@ func TestTheRuleOfImportsItself(t *testing.T) {
 	for _, ok := range [][2]string{
 		{"examples/wordcount", "."}, {".", "ipc"}, {".", "internal/wire"}, {"ipc", "shm"}, {"ipc", "internal/futex"},
 		{"shm", "internal/sys"}, {"internal/futex", "internal/sys"}, {"internal/wire", "shm"},
+		{"connection", "."}, {"connection", "internal/wire"},
 	} {
 		assert.True(t, mayImport(ok[0], ok[1]), "%s should be allowed to import %s", ok[0], ok[1])
 	}
 	for _, bad := range [][2]string{
 		{"ipc", "."}, {"shm", "ipc"}, {"shm", "."}, {"internal/sys", "shm"}, {"internal/wire", "ipc"}, {"internal/sys", "."},
 		{".", "examples/wordcount"}, {"examples/wordcount", "internal/sys"}, {"somewhere/new", "shm"}, {"ipc", "bench"},
+		{".", "connection"}, {"connection", "shm"}, {"ipc", "connection"},
 	} {
 		assert.False(t, mayImport(bad[0], bad[1]), "%s should not be allowed to import %s", bad[0], bad[1])
 	}

@@ -61,6 +61,21 @@ func For[T any](what string) (*Codec[T], error) {
 	return found.(*Codec[T]), nil
 }
 
+// Portable is For, for programs that share neither T's layout in memory nor anything else:
+// every T but those whose handles would mean nothing there, which are an error, is one CBOR
+// data item.
+func Portable[T any](what string) (*Codec[T], error) {
+	t := reflect.TypeFor[T]()
+	c, err := newCBORCodec(t)
+	if err == nil && c.root.handles {
+		err = fmt.Errorf("it has handles of shared objects, which mean nothing to another program: %w", ErrUnencodable)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s of type %v: %w", what, t, err)
+	}
+	return &Codec[T]{form: formCBOR, typ: t, cbor: c}, nil
+}
+
 // build returns a *Codec[T] or an error.
 func build[T any](t reflect.Type) any {
 	switch {

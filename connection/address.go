@@ -18,23 +18,18 @@ import (
 // listenAt listens at an address, or one that it chooses. Who does so no longer calls
 // release.
 func listenAt(ctx context.Context, network, address string) (l net.Listener, release func(), err error) {
-	if network != "unix" {
-		if address == "" {
-			address = "localhost:0"
-		}
-		var config net.ListenConfig
-		l, err = config.Listen(ctx, network, address)
-		return l, func() {}, err
-	}
-	if address == "" {
+	switch {
+	case network != "unix" && address == "":
+		address = "localhost:0"
+	case network != "unix":
+	case address == "":
 		address = "@mp-" + rand.Text()
+	case !strings.HasPrefix(address, "@"):
+		return listenAtPath(ctx, address)
 	}
-	if strings.HasPrefix(address, "@") {
-		var config net.ListenConfig
-		l, err = config.Listen(ctx, network, address)
-		return l, func() {}, err
-	}
-	return listenAtPath(ctx, address)
+	var config net.ListenConfig
+	l, err = config.Listen(ctx, network, address)
+	return l, func() {}, err
 }
 
 // listenAtPath listens at a path where nobody alive does.

@@ -103,7 +103,8 @@ func (c *Cond) Mutex() *Mutex { return c.lock }
 //
 // The lock is held on return, which may take longer than the context allows;
 // except if the error is ErrNotLocked, ErrNotOwner, or one of relocking, as
-// ErrOwnerDied.
+// ErrOwnerDied; or if Close has ended the wait: whose handles of both are being given back
+// would be the lock's dead owner a moment later.
 func (c *Cond) Wait(ctx context.Context) error {
 	if err := c.owned(); err != nil {
 		return err
@@ -114,7 +115,7 @@ func (c *Cond) Wait(ctx context.Context) error {
 	c.gate.enter()
 	err := c.enterAndSleep(ctx)
 	c.gate.leave()
-	if errors.Is(err, ErrTooMany) || errors.Is(err, errStillLocked) {
+	if errors.Is(err, ErrTooMany) || errors.Is(err, errStillLocked) || errors.Is(err, ErrClosed) {
 		return err
 	}
 	if relock := c.lock.Lock(context.WithoutCancel(ctx)); relock != nil {

@@ -185,6 +185,22 @@ func TestCondCloseReleasesItsWaiters(t *testing.T) {
 	require.Zero(t, a.Waiting())
 }
 
+// It does not take the lock again, which would be a dead owner's when that is closed, too.
+func TestCondCloseDoesNotTakeTheLock(t *testing.T) {
+	k := newDesk(t)
+	a, _ := k.view()
+	b, _ := k.view()
+	got := start(func() error { return waitOnce(within(t), a) })
+	eventually(t, func() bool { return a.Waiting() == 1 && !b.Mutex().Locked() })
+	require.NoError(t, b.Mutex().Lock(within(t)))
+	require.NoError(t, a.Close())
+	require.ErrorIs(t, ends(t, got), ErrClosed, "though the lock is held")
+	require.NoError(t, a.Mutex().Close())
+	require.NoError(t, b.Mutex().Unlock())
+	require.NoError(t, b.Mutex().Lock(within(t)), "nobody has died")
+	require.NoError(t, b.Mutex().Unlock())
+}
+
 // Waiters that give up at the moment of a notification: none is lost, none is
 // used twice.
 func TestCondCountsNotifications(t *testing.T) {

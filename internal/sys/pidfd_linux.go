@@ -47,7 +47,7 @@ func AwaitExit(pidfd *os.File) error {
 	if err != nil {
 		return err
 	}
-	err = AwaitReadable(conn)
+	err = await(conn, readable)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && isClosed(pidfd) {
 		err = os.ErrClosed
 	}
@@ -66,11 +66,15 @@ func isClosed(f *os.File) bool {
 func Exited(pidfd *os.File) (bool, error) {
 	var dead bool
 	err := control(pidfd, func(fd int) (err error) {
-		dead, err = poll(fd)
+		dead, err = poll(fd, readable)
 		return err
 	})
 	return dead, err
 }
+
+// readable is what a pidfd is when its process is dead. Nothing else that poll may tell proves
+// a death.
+const readable = unix.POLLIN
 
 // PidfdSignal sends a signal to the process that pidfd stands for, and never to
 // another one: ESRCH where it is gone and waited for.

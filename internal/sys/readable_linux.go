@@ -15,14 +15,17 @@ import (
 func Readable(c syscall.RawConn) (bool, error) {
 	var ready bool
 	var polled error
-	if c.Control(func(fd uintptr) { ready, polled = poll(int(fd)) }) != nil {
+	if c.Control(func(fd uintptr) { ready, polled = poll(int(fd), anyEvent) }) != nil {
 		return false, os.ErrClosed // the only reason; see control
 	}
 	return ready, polled
 }
 
-// poll is whether a descriptor can be read without waiting.
-func poll(fd int) (bool, error) {
+// anyEvent is whatever poll may tell of a descriptor.
+const anyEvent = -1
+
+// poll reports whether there is one of the events at a descriptor.
+func poll(fd int, events int16) (bool, error) {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	err := retry(func() error {
 		_, err := unix.Poll(fds, 0)
@@ -31,16 +34,18 @@ func poll(fd int) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("sys: poll: %w", err)
 	}
-	return fds[0].Revents != 0, nil
+	return fds[0].Revents&events != 0, nil
 }
 
 // AwaitReadable waits until a descriptor is Readable, which is in Go's poller, as those of
 // sockets are: until it is closed, or its read deadline has passed. Nobody else can read or
 // wait for it by the same file meanwhile. It costs a goroutine, but no thread.
-func AwaitReadable(c syscall.RawConn) error {
+func AwaitReadable(c syscall.RawConn) error { return await(c, anyEvent) }
+
+func await(c syscall.RawConn, events int16) error {
 	var polled error
 	err := c.Read(func(fd uintptr) (done bool) {
-		done, polled = poll(int(fd))
+		done, polled = poll(int(fd), events)
 		return done || polled != nil
 	})
 	if err != nil {
